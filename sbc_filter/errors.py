@@ -5,7 +5,7 @@ Two kinds of blame are kept apart. `MessageError` and its relatives blame the *s
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from sbc_filter.outcomes import Detail, Outcome
 
@@ -32,6 +32,16 @@ class DetailedError(FilterError):
         super().__init__(sentence or str(detail))
         self.detail = detail
         self.compared = compared
+
+    def bare(self) -> Self:
+        """The same error without its stack, to be kept in a variable or raised from one.
+
+        An error that was raised refers to the functions on its stack. If one of their variables refers to the error,
+        only a full garbage collection frees all that.
+        """
+        made = type(self).__new__(type(self), *self.args)
+        made.__dict__.update(self.__dict__)
+        return made
 
 
 class PacketError(DetailedError):

@@ -122,6 +122,11 @@ class Setup:
         return self.configuration.network.mode == OBSERVE
 
     @property
+    def lacks_anchors(self) -> bool:
+        """Whether rules verify, and nothing could ever verify because there is no trust anchor."""
+        return not self.trust.anchors and _verifies(self.rules)
+
+    @property
     def bypasses(self) -> BypassFiles:
         """The token files of `bypass`."""
         return BypassFiles(self.rules.rules, self.folder)

@@ -43,18 +43,26 @@ class Calls:
         octets: int = OCTETS,
         lines: int = LINES,
         wanted: Callable[[Call], bool] | None = None,
+        *,
+        rolls: bool = False,
     ) -> None:
-        """`wanted` chooses the calls whose messages are kept, when they begin; by default the first ones."""
+        """`wanted` chooses the calls whose messages are kept, when they begin; by default the first ones.
+
+        If it `rolls`, calls after `lines` are listed, and those without messages that began first are forgotten.
+        """
         self._with_messages = with_messages
         self._octets = octets
         self._lines = lines
         self._wanted = wanted
+        self._rolls = rolls
         self._kept = self._size = 0
         self._calls: list[Call] = []
         self._by_key: dict[_Key, Call] = {}
         self._by_id: dict[bytes, Call] = {}
         self._tokens: OrderedDict[bytes, tuple[Call, float, set[str]]] = OrderedDict()
         self._copies: OrderedDict[bytes, None] = OrderedDict()
+        self.begun = 0
+        """Calls that were listed, with those that are forgotten."""
         self.unlisted = 0
         """Messages of calls that are not listed."""
 
@@ -111,13 +119,23 @@ class Calls:
         if head.method not in _OF_CALLS and message.record is None:
             return None
         if len(self._calls) >= self._lines:
-            self.unlisted += 1
-            return None
-        call = Call(len(self._calls) + 1, message, head)
+            if not self._rolls:
+                self.unlisted += 1
+                return None
+            self._roll()
+        self.begun += 1
+        call = Call(self.begun, message, head)
         self._calls.append(call)
         call.keeps = self._size < self._octets and self._keeps(call)
         self._kept += call.keeps
         return call
+
+    def _roll(self) -> None:
+        """Forget the older half of the calls, but for those with messages."""
+        half = self._calls[len(self._calls) // 2].number
+        self._calls = [call for call in self._calls if call.keeps or call.number >= half]
+        self._by_key = {key: call for key, call in self._by_key.items() if call.keeps or call.number >= half}
+        self._by_id = {key: call for key, call in self._by_id.items() if call.keeps or call.number >= half}
 
     def _keeps(self, call: Call) -> bool:
         return self._kept < self._with_messages and (self._wanted is None or self._wanted(call))

@@ -88,7 +88,7 @@ class CaptureFile:
             return self.error("is cut off: nothing of it can be unpacked" if cut else "is empty", NotACapture)
         source = self._path if self._own else "-"
         sentence = refusal(magic, source, packed.command if packed is not None else "")
-        return self.error(sentence, NotACapture if sentence == NOT_A_CAPTURE else CaptureError)
+        return self.error(sentence, NotACapture if sentence.startswith(NOT_A_CAPTURE) else CaptureError)
 
     def error(self, what: str, kind: type[CaptureError] = CaptureError) -> CaptureError:
         """An error with the name of the file and `what` is wrong."""

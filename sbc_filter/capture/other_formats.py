@@ -3,7 +3,8 @@
 import shlex
 
 NOT_A_CAPTURE = "is not a capture (pcap or pcapng, also compressed by gzip, bzip2 or xz)"
-_REPLAY = "sbc-filter replay -"
+_REPLAY, _EXPLAIN = "sbc-filter replay -", "sbc-filter explain"
+_RECORD = b'{"'  # how a record of the log begins, and any other object in JSON
 # How a file begins (4 bytes), what it is, and the command that writes its capture to standard output.
 _KNOWN = {
     b"\x28\xb5\x2f\xfd": ("compressed by zstd", "zstd -dc {}"),
@@ -30,4 +31,7 @@ def refusal(magic: bytes, path: str, unpack: str = "") -> str:
         if magic.startswith(begin):
             source = f"{unpack} {file} | {command.format('-')}" if unpack else command.format(file)
             return f"is {what}: {source} | {_REPLAY}"
+    if magic.startswith(_RECORD):
+        source = f"{unpack} {file} | {_EXPLAIN} -" if unpack else f"{_EXPLAIN} {file}"
+        return f"{NOT_A_CAPTURE}; if it has records: {source}"
     return NOT_A_CAPTURE

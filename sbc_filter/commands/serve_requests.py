@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import logging
 import signal
 import ssl
@@ -126,6 +127,7 @@ def _run(server: StirServer, operations: dict[str, Operation], *, tls: bool) -> 
     host, port = server.server_address[:2]
     shown = f"[{host!s}]" if ":" in str(host) else str(host)
     where = " and ".join(f"{'https' if tls else 'http'}://{shown}:{port}{path}" for path in operations)
+    gc.freeze()  # a full collection stops all threads: it need not search what stays
     print(f"serving {where}", file=sys.stderr, flush=True)
     server.serve_forever()
 

@@ -1,8 +1,12 @@
 """The process that fetches other parties' certificates for all workers: one fetch, however many workers ask.
 
-It connects to hosts that untrusted URLs name. So it has no privilege, and no packet passes through it.
+It connects to hosts that untrusted URLs name. So it has no privilege, and no packet passes through it. It gives way to
+the workers where they need the processor, and so do the programs that it runs: most calls need no new certificate.
 """
 
+import contextlib
+import gc
+import os
 import pickle
 import selectors
 import signal
@@ -34,6 +38,7 @@ from sbc_filter.trust.trust_files import TrustFiles
 
 _SWITCH = 0.001  # seconds: how long a request waits at most for a thread that reads a large list
 _HEARTBEAT = 1.0  # seconds between two heartbeats: a fifth of `process_group.STUCK`
+_NICE = 5  # next to a busy worker it gets a quarter of a core: calls wait for its answers
 
 
 class CertificateProcess:
@@ -85,6 +90,8 @@ def _serve(configuration: Configuration, shelf: CrlShelf | None, listener: socke
     def changed() -> None:
         channel.send(ListsChanged(files.is_shelved))
 
+    with contextlib.suppress(OSError):  # a service manager may forbid it
+        os.nice(_NICE)
     settings = configuration.certificates
     files = TrustFiles(configuration, shelf=shelf, downloads=False)  # the supervisor has waited for them
     files.read([], [])  # the workers report their problems
@@ -96,6 +103,7 @@ def _serve(configuration: Configuration, shelf: CrlShelf | None, listener: socke
         channel.send(Failed(str(error)))
         return GAVE_UP
     server = CertificateServer(listener, source, connections=room_for(CONNECTIONS))
+    gc.freeze()  # a full collection stops all threads: it need not search what stays
     over = threading.Event()
     for work in (server.serve_forever, partial(renewal.run, over), partial(_warm, settings, source, say, over)):
         threading.Thread(target=work, daemon=True).start()

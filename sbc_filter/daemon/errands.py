@@ -41,15 +41,24 @@ class Errands:
 
     def run(self, job: Job, done: Done) -> None:
         """Run a job after those that wait; `done` is called at a turn of the group."""
-        self._waiting.append(_Errand(job, done))
-        self.look()
+        self._add(_Errand(job, done))
 
     def finish(self, job: Job) -> str:
-        """Run a job and wait for its end; returns why it failed, "" if it succeeded."""
+        """Run a job and wait for its end; returns why it failed, "" if it succeeded.
+
+        A job that has not ended when `wait` returns is given up: what the caller takes for failed must not run later.
+        """
         found: list[str] = []
-        self.run(job, found.append)
-        self._wait(lambda: bool(found), 2 * self._seconds)  # another job may run
-        return found[0] if found else "it was given up, because the filter stops"
+        errand, seconds = _Errand(job, found.append), 2 * self._seconds  # another job may run
+        end = time.monotonic() + seconds
+        self._add(errand)
+        self._wait(lambda: bool(found), seconds)
+        if found:
+            return found[0]
+        self._give_up(errand)
+        if time.monotonic() < end:
+            return "it was given up, because the filter stops"
+        return f"it was given up after {seconds:g} s: other jobs ran first"
 
     def look(self) -> None:
         """Note what the running job did, kill it when its time is over, and start the next one."""
@@ -63,6 +72,17 @@ class Errands:
         self._waiting.clear()
         self._running = None
         self._kill()
+
+    def _add(self, errand: "_Errand") -> None:
+        self._waiting.append(errand)
+        self.look()
+
+    def _give_up(self, errand: "_Errand") -> None:
+        if errand is self._running:
+            self._running = None
+            self._kill()
+        else:
+            self._waiting.remove(errand)
 
     def _start(self, errand: "_Errand") -> None:
         def main(channel: Channel) -> int:

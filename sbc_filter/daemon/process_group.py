@@ -177,8 +177,17 @@ class ProcessGroup:
         return child
 
     def bury_once(self, child: Child) -> None:
-        """Release what belongs to a process of `fork_once` that has exited or was killed."""
-        self.wait(child.ended, _TURN)
+        """Release what belongs to a process of `fork_once` that has exited or was killed.
+
+        One that does not exit although it was killed, because it waits in the kernel, is released when it does.
+        """
+        if self.wait(child.ended, _TURN):
+            self._release(child)
+            return
+        self._forget(child)
+        self.selector.register(child, selectors.EVENT_READ, lambda: self._release(child) if child.ended() else None)
+
+    def _release(self, child: Child) -> None:
         self._once.remove(child)
         self._forget(child)
         child.close()

@@ -5,6 +5,7 @@ processor.
 """
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -94,6 +95,7 @@ def _serve(keep: Keep, reading: Reading, requests: socket.socket, channel: Chann
         return GAVE_UP
     server = RecentServer(reading, requests, channel, keep)
     signal.signal(signal.SIGTERM, lambda *_: server.stop())
+    gc.freeze()  # a full collection need not search what stays
     server.run()
     return 0
 

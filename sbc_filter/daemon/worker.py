@@ -28,6 +28,7 @@ from sbc_filter.engine.state import EngineState
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.processes.channel import Channel, Message
+from sbc_filter.processes.full_collections import FullCollections
 from sbc_filter.processes.messages import (
     Abort,
     Bypass,
@@ -112,6 +113,7 @@ class Worker:
         )
         self._pass_on_errors()
         self._shell.attend(channel, self._listen)
+        self._collections = FullCollections()
 
     def run(self) -> None:
         """Filter until a stop order, or until the supervisor is gone."""
@@ -241,10 +243,13 @@ class Worker:
 
     # Periodic work.
 
-    def _tick(self) -> None:
+    def _tick(self, idle: bool) -> float:
         now = time.monotonic()
-        if now < self._next_heartbeat:
-            return
+        if now >= self._next_heartbeat:
+            self._each_second(now)
+        return self._collections.look(idle=idle)
+
+    def _each_second(self, now: float) -> None:
         self._next_heartbeat = now + HEARTBEAT
         self._heartbeat()
         for name in self._schedule.due():

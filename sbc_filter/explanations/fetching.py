@@ -17,13 +17,14 @@ UNFETCHABLE: Mapping[Detail, Explanation] = {
         "The signer must publish its certificate at another URL. Inform it; the URL names it.",
     ),
     Detail.FETCH_REFUSED: Explanation(
-        "No source has the certificate. It is not in the folder, the socket returned 404, the command failed, fetching"
-        " is off, or more new URLs came than `fetch_rate` allows. Live, also an emergency call whose certificate is not"
-        " in the cache, because emergency calls never wait.",
+        "The certificate is not on this host and was not fetched, so the signature was not checked. A replay and"
+        " `explain` fetch only with `--fetch`. Live: it is not in the folder and fetching is off, the socket returned"
+        " 404, the command failed, or more new URLs came than `fetch_rate` allows. Also an emergency call whose"
+        " certificate is not in the cache, because emergency calls never wait.",
         _FETCH,
         YOU,
-        "Put the certificate into the folder, or set `fetch = true`. In a flood, do nothing: known signers continue. In"
-        " a replay, give `--fetch`.",
+        "In a replay or with `explain`, give `--fetch`, or name a folder that has it with `--certificates`. Live, put"
+        " it into the folder, or set `fetch = true`. In a flood, do nothing: known signers continue.",
     ),
     Detail.FETCH_TIMEOUT: Explanation(
         "The certificate did not arrive within `hold_ms`, or within the limit of the fetch, socket or command.",

@@ -52,21 +52,11 @@ _REFUSED = (
     '  <recv response="$code"/>\n' + _IN_CALL.substitute(method="ACK", cseq=1, shift="-4", again="") + "</scenario>\n"
 )
 
+# No 180: SIPp would take an INVITE that is sent again for another one, once it has answered twice.
 CALLED = """\
 <?xml version="1.0" encoding="ISO-8859-1" ?>
 <scenario name="called">
   <recv request="INVITE"/>
-  <send><![CDATA[
-    SIP/2.0 180 Ringing
-    [last_Via:]
-    [last_From:]
-    [last_To:];tag=[pid]-[call_number]
-    [last_Call-ID:]
-    [last_CSeq:]
-    Contact: <sip:[local_ip]:[local_port]>
-    Content-Length: 0
-
-  ]]></send>
   <send retrans="500"><![CDATA[
     SIP/2.0 200 OK
     [last_Via:]
@@ -85,7 +75,8 @@ CALLED = """\
     t=0 0
     m=audio [media_port] RTP/AVP 0
   ]]></send>
-  <recv request="ACK"/>
+  <!-- An ACK waits for the filter, a BYE does not: on a busy host it may come first. -->
+  <recv request="ACK" optional="true"/>
   <recv request="BYE"/>
   <send><![CDATA[
     SIP/2.0 200 OK

@@ -132,11 +132,13 @@ class QueueShell:
         own = {**count, CounterName.HELD_NOW: held_now, CounterName.OVERRUNS: overruns}
         return {**{str(name): count for name, count in own.items()}, **self._emitter.counters}
 
-    def run(self, tick: Callable[[], None] | None = None) -> None:
+    def run(self, tick: Callable[[bool], float] | None = None) -> None:
         """Work until `stop`. Then release all held packets, and unbind the empty queues.
 
-        `tick` is called between packets, about once a second or more often.
+        `tick` is called between packets, about once a second or more often. Its argument says whether nothing came
+        since the last time, and no packet is held. It returns the seconds after which to call it if nothing comes.
         """
+        patience = _MAX_WAIT
         with selectors.DefaultSelector() as selector:
             selector.register(self._mailbox, selectors.EVENT_READ, self._collect)
             for queue in self._queues:
@@ -145,14 +147,15 @@ class QueueShell:
                 selector.register(attended, selectors.EVENT_READ, call)
             try:
                 while not self._stop:
-                    for key, _ in selector.select(self._patience()):
+                    ready = selector.select(min(self._patience(), patience))
+                    for key, _ in ready:
                         key.data()
                     self._expire()
                     self._clock()  # also without packets a clock that was set is to be noticed
                     while self._jobs:
                         self._jobs.popleft()()
                     if tick is not None:
-                        tick()
+                        patience = tick(not ready and not len(self._parking))
             finally:
                 self._shut_down()
 

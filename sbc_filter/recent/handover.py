@@ -91,6 +91,8 @@ class Reading:
                 octets = end.recv_into(self._buffer)
             except OSError:
                 return
+            if not octets:
+                return  # worker and supervisor are gone: the channel says so, too
             yield _read(bytes(self._buffer[:octets]))
 
 

@@ -80,7 +80,7 @@ def follow_diversions(
         except VerificationError as error:
             if fault is None and diversions:
                 report(diversions[0], error)
-            raise fault or error from None
+            raise fault.bare() if fault is not None else error from None
         for link in chain:
             if link.at in good:
                 continue
@@ -91,7 +91,7 @@ def follow_diversions(
                 )
             except VerificationError as error:
                 report(token, error)
-                fault = fault or error
+                fault = fault or error.bare()
                 links.remove(link)
                 break
             if isinstance(certificate, CertificateRequest):

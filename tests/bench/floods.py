@@ -14,6 +14,7 @@ calls ended, how those of the flood ended, and the counters of the filter. The f
 """
 
 import contextlib
+import gc
 import statistics
 import sys
 import tempfile
@@ -58,6 +59,7 @@ Kind = tuple[str, bool]  # a peer, and whether the certificate is new
 def main(names: Sequence[str]) -> None:
     """Print the figures of the floods that are named, or of all."""
     sys.setswitchinterval(0.0005)  # the thread that receives waits for the flooder's no longer than that
+    gc.disable()  # nor for a collection: this process ends soon
     for name in names or list(FLOODS):
         with hosts() as lab, tempfile.TemporaryDirectory() as place:
             print(f"\n{name}")

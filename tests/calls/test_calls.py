@@ -262,6 +262,20 @@ def test_the_wanted_call_keeps_its_messages_however_many_there_are() -> None:
     assert numbers(calls) == [[], [], [], [], [], [], [7], []]
 
 
+def test_later_calls_take_the_place_of_earlier_ones() -> None:
+    """Those with messages stay; a late message of a call that is forgotten begins another one."""
+    packets = [arriving(invite(number=number)) for number in (1, 2, 3, 4, 5, 6, 7, 2, 1, 6)]
+    calls = gathered(packets, Calls(lines=4, wanted=lambda call: call.number == 2, rolls=True))
+    assert [(call.number, call.call_id, call.seen) for call in calls.in_order()] == [
+        (2, "call-2@carrier.example", 2),
+        (6, "call-6@carrier.example", 2),
+        (7, "call-7@carrier.example", 1),
+        (8, "call-1@carrier.example", 1),
+    ]
+    assert numbers(calls) == [[2, 8], [], [], []]
+    assert (calls.begun, calls.unlisted) == (8, 0)
+
+
 def test_a_flood_of_calls_and_legs_stays_small() -> None:
     """A line takes some hundred octets; the tokens and copies that are known have limits."""
     calls = Calls(with_messages=0, lines=2000)

@@ -128,6 +128,16 @@ def test_a_file_that_asks_for_much_memory_is_refused(tmp_path: Path) -> None:
         ),
         (bz2.compress(b"INVITE"), "is not a capture (pcap or pcapng, also compressed by gzip, bzip2 or xz)"),
         (b"ab", "is not a capture (pcap or pcapng, also compressed by gzip, bzip2 or xz)"),
+        (
+            b'{"time":1}\n',
+            "is not a capture (pcap or pcapng, also compressed by gzip, bzip2 or xz); if it has records:"
+            " sbc-filter explain 'a b'",
+        ),
+        (
+            gzip.compress(b'{"time":1}\n'),
+            "is not a capture (pcap or pcapng, also compressed by gzip, bzip2 or xz); if it has records:"
+            " zcat 'a b' | sbc-filter explain -",
+        ),
         (bz2.compress(b""), "is empty"),
         (bz2.compress(PCAP)[:-20], "is cut off: nothing of it can be unpacked"),
         (

@@ -146,13 +146,20 @@ def test_what_vanishes_before_its_turn_is_named(tmp_path: Path) -> None:
 
 def test_in_a_folder_other_files_are_no_fault(tmp_path: Path) -> None:
     """Unless their names say that they are captures, or they are captures in a format that is not read."""
-    contents = {"notes.txt": b"hello", "empty": b"", "calls.pcap2": b"hello", "x.snoop": b"snoop\0\0\0", "y.gz": b""}
+    contents = {
+        "notes.txt": b"hello",
+        "r.jsonl": b'{"time":1}\n',
+        "empty": b"",
+        "calls.pcap2": b"hello",
+        "x.snoop": b"snoop\0\0\0",
+        "y.gz": b"",
+    }
     contents["y.gz"] = gzip.compress(b"hello", mtime=0)
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     with Captures(sources([tmp_path / name for name in contents], found=True), several=True) as captures:
         assert list(captures) == []
-    assert captures.skipped == [f"{tmp_path}/{name}" for name in ("notes.txt", "empty", "y.gz")]
+    assert captures.skipped == [f"{tmp_path}/{name}" for name in ("notes.txt", "r.jsonl", "empty", "y.gz")]
     assert [fault.split()[0] for fault in captures.faults] == [f"{tmp_path}/calls.pcap2", f"{tmp_path}/x.snoop"]
 
 

@@ -1,6 +1,7 @@
 """Certificates by HTTP on a Unix socket: our client and our server, and each against strangers."""
 
 import contextlib
+import gc
 import os
 import socket
 import subprocess
@@ -423,3 +424,34 @@ def test_a_full_queue_refuses(tmp_path: Path) -> None:
         assert [answer.detail for answer in taken(answers, 3)] == [Detail.FETCH_REFUSED] * 3
         may.set()
         assert [answer.result for answer in taken(answers, 2)] == [PEM] * 2
+
+
+@pytest.mark.parametrize("answer", [Answer(PEM, None, NOW + 60), Answer(None, Detail.FETCH_DNS, NOW + 30)])
+def test_requests_leave_no_cycles(tmp_path: Path, answer: Answer[bytes]) -> None:
+    """What client and server made for a request is freed with it: full collections are rare in a worker."""
+    with serving(tmp_path / "s", Told(answer)), asking(tmp_path / "s") as source:
+        assert unreachable(source, answer) == 0
+
+
+def test_requests_to_nobody_leave_no_cycles(tmp_path: Path) -> None:
+    with asking(tmp_path / "s") as source:
+        assert unreachable(source, Answer(None, Detail.FETCH_CONNECT, NOW + 1)) == 0
+
+
+def unreachable(source: SocketSource, expected: Answer[bytes]) -> int:
+    """The objects that 100 requests leave for a collection to find."""
+    answers = SimpleQueue[Answer[bytes]]()
+
+    def ask(number: int) -> None:
+        source.fetch(f"https://{number}.example/c.pem", answers.put)
+        assert taken(answers, 1)[0]._replace(reason="") == expected
+
+    ask(0)  # what is made once
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(1, 101):
+            ask(number)
+        return gc.collect()
+    finally:
+        gc.enable()

@@ -82,7 +82,7 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         "    The caller of the call is not that of the token.",
         "    sbc-filter explain my.pcap 2",
         "  unfetchable.fetch-refused: call 1",
-        "    No source has the certificate.",
+        "    The certificate is not on this host and was not fetched, so the signature was not checked.",
         "    sbc-filter explain my.pcap 1",
         "",
         "Nothing would change.",
@@ -105,7 +105,9 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         "    lists some of the calls",
         "  sbc-filter pki lab",
         "    makes certificates, a configuration and rules to try things with",
-        "  Or write a configuration, and rules next to it. The folder rules/ has examples; rename the trunks:",
+        "  Or write these two files, fill in what is missing, and replay the capture with them:",
+        "  sbc-filter replay my.pcap",
+        "    The folder rules/ has more rules; rename their trunks, or these.",
         "",
         "# sbc-filter.toml, next to the capture or in /etc/sbc-filter",
         "[network]",
@@ -115,10 +117,16 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         '# anchors = ["anchors"]  # PEM files or folders: the roots that you trust',
         "",
         "[certificates]",
-        'directory = "certificates"',
+        """# directory = "certificates"  # a folder of the signers' certificates""",
         "",
         "[trunks.peer-1]",
         f'addresses = ["{CARRIER}"]',
+        "",
+        "# rules/verify.toml, next to sbc-filter.toml",
+        "[[rule]]",
+        'name = "verify"',
+        'direction = "inbound"',
+        'action = "verify"',
     ]
 
 
@@ -162,7 +170,9 @@ def test_the_commands_that_are_printed_give_the_same_result(capsys: pytest.Captu
     explained = capsys.readouterr().out
     assert "\ninvalid.orig-mismatch\nThe caller of the call is not that of the token.\n" in explained
     assert "\nCompared      token 12155550100, From 13125550123\n" in explained
-    assert "\nBy verify the filter would change the message, but only observes:\n" in explained
+    changed = explained.partition("\nBy verify the filter would change the message, but only observes:\n")[2]
+    mark = f"+P-Asserted-Identity: <sip:+{FORGED};verstat=TN-Validation-Failed@carrier.example>"
+    assert mark in changed.partition("\n\n")[0]
     assert f"no configuration: the SBC is taken to be {sbc} (--sbc)" in explained
     assert "signature   fits (read by PyJWT)" in explained
     assert main(["explain", "my.pcap", "1", "--sbc", "203.0.113.9"]) == 1
@@ -173,6 +183,13 @@ def test_a_printed_command_keeps_the_time(capsys: pytest.CaptureFixture[str]) ->
     captured(arriving(invite(identity(), caller=FORGED)))
     assert main(["replay", "my.pcap", "--at", "1800000000"]) == 0
     assert "\n    sbc-filter explain my.pcap 1 --at 1800000000.0\n" in capsys.readouterr().out
+
+
+def test_the_command_for_the_proposed_files_keeps_what_they_do_not_say(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(arriving(invite()))
+    options = "--at", "1800000000", "--fetch", "--sbc", SBC, "--anchors", "../material/root.pem"
+    assert main(["replay", "my.pcap", *options]) == 0
+    assert "\n  sbc-filter replay my.pcap --at 1800000000.0 --fetch\n" in capsys.readouterr().out
 
 
 def test_a_configuration_without_rules_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
@@ -194,7 +211,8 @@ def test_signature_fits_but_the_issuer_is_unknown(capsys: pytest.CaptureFixture[
     )
     assert analysis(capsys, "--certificates", "../material/certificates") == {
         "sbc": [SBC], "ends": 1, "invites": 1, "ports": [5060], "missing_certificates": {}, "untrusted": 1,
-        "only_anchor_missing": 1, "peers": [{"address": CARRIER, "inbound": 1, "outbound": 0}],
+        "only_anchor_missing": 1, "unknown_issuers": {"CN=Laboratory Root,O=Laboratory,C=US": 1},
+        "peers": [{"address": CARRIER, "inbound": 1, "outbound": 0}],
     }  # fmt: skip
 
 
@@ -276,18 +294,55 @@ def test_endless_input_that_is_no_capture(capsys: pytest.CaptureFixture[str]) ->
     assert "is not a capture" in capsys.readouterr().err
 
 
-def test_the_proposed_configuration_is_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
-    captured(arriving(invite(identity())), leaving(invite(number=2)))
-    assert main(["replay", "my.pcap", "--anchors", "../material/root.pem"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    text = "\n".join(lines[lines.index("[network]") :])
-    Path("sbc-filter.toml").write_text(text)
+def written(out: str) -> None:
+    """Write the two files that are printed at the end, as they are printed."""
+    _, rest = out.split("# sbc-filter.toml, next to the capture or in /etc/sbc-filter\n")
+    configuration, rules = rest.split("# rules/verify.toml, next to sbc-filter.toml\n")
+    Path("sbc-filter.toml").write_text(configuration)
     Path("rules").mkdir()
-    Path("rules/verify.toml").write_text('[[rule]]\nname = "v"\ndirection = "inbound"\naction = "verify"\n')
-    Path("certificates").mkdir()
+    Path("rules/verify.toml").write_text(rules)
+
+
+def test_the_proposed_configuration_is_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    """With what was named on the command line in it, so that it gives the same results."""
+    captured(arriving(invite(identity())), leaving(invite(number=2)))
+    material = "--anchors", "../material/root.pem", "--certificates", "../material/certificates"
+    assert main(["replay", "my.pcap", *material]) == 0
+    out = capsys.readouterr().out
+    assert "\n  sbc-filter replay my.pcap\n" in out
+    assert "# missing" not in out
+    written(out)
     assert main(["check"]) == 0
-    assert main(["replay", "my.pcap"]) == 0
     assert f"trunk    peer-1: {CARRIER}/32\n" in capsys.readouterr().out
+    assert results(capsys) == [
+        ("verify", "passed", None, "SHAKEN 1234", False),
+        (None, "not-examined", "no-rule", None, False),
+    ]
+
+
+def test_the_proposal_without_anchors_is_replayed_and_says_which_are_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`run` and `check` refuse it, as nothing could ever verify."""
+    captured(arriving(invite(identity())), arriving(invite(identity(), caller=FORGED, number=2)))
+    assert main(["replay", "my.pcap", "--certificates", "../material/certificates"]) == 0
+    out = capsys.readouterr().out
+    root = "CN=Laboratory Root,O=Laboratory,C=US"
+    assert f"(marked *)\n    {root}  1 call\n" in out
+    assert f"[trust]\n# missing: {root}: 1 call\n# anchors = " in out
+    written(out)
+    assert main(["replay", "my.pcap"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        "configuration: sbc-filter.toml; 1 rule of 1 file",
+        "warning: no trust anchors: no chain can be trusted, the rest is judged ([trust].anchors, or --anchors)",
+    ]
+    assert [found[1:3] for found in results(capsys)] == [("untrusted", "untrusted-chain"), ("invalid", "orig-mismatch")]
+    assert main(["check"]) == 1
+    assert "sbc-filter.toml: trust.anchors: there is no trust anchor" in capsys.readouterr().err
+    text = Path("sbc-filter.toml").read_text()
+    Path("sbc-filter.toml").write_text(text.replace('# anchors = ["anchors"]', 'anchors = ["../material/root.pem"]'))
+    assert [found[1] for found in results(capsys)] == ["passed", "invalid"]
 
 
 def test_a_token_that_is_stolen_within_the_capture(capsys: pytest.CaptureFixture[str]) -> None:

@@ -297,7 +297,7 @@ def test_mistakes_of_both_are_reported_as_by_check(folder: Path, capsys: pytest.
     ]
 
 
-@pytest.mark.parametrize("option", ["--out", "--learn", "--learn-translations"])
+@pytest.mark.parametrize("option", ["--out", "--html", "--learn", "--learn-translations"])
 def test_nothing_is_written(option: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     now, out = str(rules(folder, "now", VERIFY)), folder / "out"
     path = capture(folder, arriving(invite()))

@@ -18,7 +18,7 @@ from support import calls
 from support.load import Load, Outcome
 from support.netns import LIVE, NO_INVITE, endpoint, eventually, nothing_else, running
 from support.processes import stop
-from support.runs import asked, processes, started
+from support.runs import asked, is_ready, processes, started
 from support.waiting import LONG
 
 from sbc_filter.assembly.certificate_sources import certificate_source
@@ -91,8 +91,8 @@ def test_workers_are_killed_and_drop_is_the_policy(lab: Lab, load: Load) -> None
         turn = iter(range(1000))
 
         def kill() -> None:
-            with contextlib.suppress(KeyError):
-                os.kill(processes(file)[f"worker {next(turn) % 2 + 1}"]["pid"], signal.SIGKILL)
+            assert eventually(lambda: all(is_ready(file, name) for name in ("worker 1", "worker 2")))
+            os.kill(processes(file)[f"worker {next(turn) % 2 + 1}"]["pid"], signal.SIGKILL)
 
         found = meanwhile(load, every=0.4, do=kill)
         assert log.read_text().count("ended with signal 9: restarting it") >= 5
@@ -274,7 +274,7 @@ def test_a_worker_is_killed_with_calls_that_are_held(lab: Lab, tmp_path: Path, p
         os.kill(worker, signal.SIGKILL)
         assert eventually(lambda: asked(file)["counters"].get("worker-restarts") == 1)
         assert nothing_else(carrier, ("192.0.2.1", 5060), sbc, NO_INVITE)
-        assert eventually(lambda: processes(file)["worker 1"]["ready"])
+        assert eventually(lambda: is_ready(file, "worker 1", other_than=worker))
         for invite in invites:
             carrier.sendto(invite, ("192.0.2.1", 5060))
         arrived = [sbc.recv(70000) for _ in invites]

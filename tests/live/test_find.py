@@ -11,7 +11,7 @@ import pytest
 from support import calls
 from support.netns import LIVE, endpoint, eventually
 from support.processes import stop
-from support.runs import asked, processes, started
+from support.runs import asked, commanded, processes, started
 from support.waiting import LONG
 
 from sbc_filter.lab.namespaces import Lab
@@ -36,9 +36,10 @@ def configured(folder: Path, log: str = 'records = "records.jsonl"', workers: in
 
 
 def find(file: Path, *words: str, user: int | None = None) -> "subprocess.CompletedProcess[bytes]":
+    if user is None:
+        return commanded("find", "--config", str(file), *words)
     command = [sys.executable, "-P", "-m", "sbc_filter", "find", "--config", str(file), *words]
-    group = None if user is None else 0
-    return subprocess.run(command, capture_output=True, check=False, timeout=LONG, user=user, group=group)
+    return subprocess.run(command, capture_output=True, check=False, timeout=LONG, user=user, group=0)
 
 
 def found(file: Path, *words: str) -> list[dict[str, object]]:
@@ -137,7 +138,7 @@ def test_the_ring_is_bounded_and_can_be_switched_off(lab: Lab, tmp_path: Path) -
         last = ["call-2@carrier.example", "call-1@carrier.example"]
         assert eventually(lambda: [each["call_id"] for each in found(file, REFUSED)] == last)
         file.write_text(file.read_text().replace("recent = 2", "recent = 0"))
-        subprocess.run([sys.executable, "-m", "sbc_filter", "reload", "--config", str(file)], check=True, timeout=LONG)
+        assert commanded("reload", "--config", str(file)).returncode == 0
         assert eventually(lambda: found(file, REFUSED) == [])
         carrier.sendto(calls.invite(called=REFUSED, number=9), SBC)
         assert carrier.recv(70000).startswith(b"SIP/2.0 403 ")

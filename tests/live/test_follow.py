@@ -9,15 +9,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from support import calls
 from support.netns import LIVE, endpoint, eventually
 from support.processes import heeding_signals, stop
-from support.runs import asked, processes, started
+from support.runs import asked, is_ready, processes, started
 from support.waiting import LONG
 
+from sbc_filter.commands.follow.lasting import AGAIN
 from sbc_filter.daemon.control_socket import answers
 from sbc_filter.lab.namespaces import Lab
 from sbc_filter.recent.recent_server import CLIENTS
@@ -126,10 +128,12 @@ def test_one_who_does_not_read_loses_records_and_is_told_how_many(lab: Lab, tmp_
         following(file, "--json") as other,
     ):
         stop(slow.process.pid)
-        for number in range(1500):
-            carrier.sendto(calls.invite(number=number), SBC)
-            assert b"Call-ID: call-%d@" % number in sbc.recv(70000)
-            assert json.loads(other.line())["call_id"] == f"call-{number}@carrier.example"
+        for first in range(0, 1500, 10):
+            for number in range(first, first + 10):
+                carrier.sendto(calls.invite(number=number), SBC)
+                assert b"Call-ID: call-%d@" % number in sbc.recv(70000)
+            expected = [f"call-{number}@carrier.example" for number in range(first, first + 10)]
+            assert [json.loads(other.line())["call_id"] for _ in expected] == expected
         os.kill(slow.process.pid, signal.SIGCONT)
         shown, lost = 0, 0
         while shown + lost < 1500:
@@ -188,7 +192,7 @@ def test_it_goes_on_over_a_reload_and_a_worker_that_dies_and_ends_with_the_filte
         assert refused(2) == "call-2@carrier.example"
         os.kill(processes(file)["worker 1"]["pid"], signal.SIGKILL)
         assert eventually(lambda: processes(file).get("worker 1", {}).get("restarts") == 1)
-        assert eventually(lambda: processes(file)["worker 1"]["ready"])
+        assert eventually(lambda: is_ready(file, "worker 1"))
         assert refused(3) == "call-3@carrier.example"
         process.terminate()
         said = "sbc-filter: the filter has read its files again\nsbc-filter: the filter has stopped\n"
@@ -205,19 +209,39 @@ def test_ctrl_c_ends_it_and_the_filter_forgets_it(lab: Lab, tmp_path: Path) -> N
 
 
 def test_the_process_that_serves_them_is_replaced(lab: Lab, tmp_path: Path) -> None:
-    """Its followers are told; calls go on meanwhile, and new followers are served."""
+    """Its followers say so and go on, each time; calls go on meanwhile, and the end of the filter is theirs."""
+    file, said = configured(tmp_path), tmp_path / "said"
+    with (
+        started(lab, file) as (process, _),
+        endpoint(lab, "carrier") as carrier,
+        following(file, said=said) as followed,
+    ):
+        for restarts in (1, 2):
+            victim = processes(file)["recent"]["pid"]
+            os.kill(victim, signal.SIGKILL)
+            carrier.sendto(calls.invite(called=REFUSED, number=10 * restarts), SBC)
+            assert carrier.recv(70000).startswith(b"SIP/2.0 403 ")
+            assert eventually(partial(is_ready, file, "recent", other_than=victim))
+            assert eventually(lambda: followers(file) == 1)
+            assert asked(file)["counters"]["recent-restarts"] == restarts
+            carrier.sendto(calls.invite(called=REFUSED, number=restarts), SBC)
+            assert carrier.recv(70000).startswith(b"SIP/2.0 403 ")
+            while f"call-{restarts}@carrier.example" not in followed.line():
+                pass  # that of the restart may be shown, too
+        process.terminate()
+        assert followed.process.wait(LONG) == 0
+        first, *again, last = said.read_text().splitlines()
+        assert first == f"sbc-filter: {AGAIN}"
+        assert again in ([], [first])
+        assert last == "sbc-filter: the filter has stopped"
+
+
+def test_the_filter_is_killed(lab: Lab, tmp_path: Path) -> None:
+    """The process that serves followers outlives the supervisor for a moment, and says that it is over."""
     file = configured(tmp_path)
-    with started(lab, file), endpoint(lab, "carrier") as carrier, following(file) as followed:
-        victim = processes(file)["recent"]["pid"]
-        os.kill(victim, signal.SIGKILL)
-        assert followed.end() == (3, "", "sbc-filter: the connection to the filter was lost: follow again\n")
-        carrier.sendto(calls.invite(called=REFUSED), SBC)
-        assert carrier.recv(70000).startswith(b"SIP/2.0 403 ")
-        assert eventually(lambda: processes(file).get("recent", {}).get("ready"))
-        assert asked(file)["counters"]["recent-restarts"] == 1
-        with following(file) as another:
-            carrier.sendto(calls.invite(called=REFUSED, number=2), SBC)
-            assert "call-2@carrier.example" in another.line()
+    with started(lab, file) as (process, _), following(file) as followed:
+        process.kill()
+        assert followed.end() == (0, "", "sbc-filter: the filter has stopped\n")
 
 
 def test_more_than_a_hundred_followers(lab: Lab, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from support.chains import entry as named
 from support.large_lists import certificate_issuer, entry, many, signed
 from support.listed_calls import PASSED, REVOKED, Issuer, calling, configuration, put
 from support.netns import LIVE, eventually
-from support.runs import processes, started
+from support.runs import is_ready, processes, started
 from support.web import page_server
 
 from sbc_filter.lab.namespaces import Lab
@@ -53,8 +53,9 @@ def test_one_process_reads_it_and_the_others_map_it(lab: Lab, issuer: Issuer, la
         assert [mapped(running[name]) for name in ("worker 1", "worker 2")] == [True, True]
         assert mapped(process.pid)
         os.kill(running["worker 1"], signal.SIGKILL)
-        assert eventually(lambda: processes(file)["worker 1"]["ready"] and processes(file)["worker 1"]["restarts"] == 1)
-        assert mapped(processes(file)["worker 1"]["pid"])
+        assert eventually(lambda: is_ready(file, "worker 1", other_than=running["worker 1"]))
+        replaced = processes(file)["worker 1"]
+        assert (mapped(replaced["pid"]), replaced["restarts"]) == (True, 1)
         assert carrier.ten() == REVOKED
         process.send_signal(signal.SIGHUP)
         assert eventually(lambda: "reloaded; rules: verify" in log.read_text())
@@ -86,7 +87,8 @@ def test_a_fetched_list_is_in_force_on_a_full_disk(lab: Lab, issuer: Issuer, tmp
             assert eventually(lambda: carrier.ten() == REVOKED)
             said = f"the list is in force, but cannot be kept in {full_disk}: No space left on device"
             assert eventually(lambda: said in log.read_text())
-            os.kill(processes(file)["worker 1"]["pid"], signal.SIGKILL)
-            assert eventually(lambda: processes(file)["worker 1"]["restarts"] == 1)
+            worker = processes(file)["worker 1"]["pid"]
+            os.kill(worker, signal.SIGKILL)
+            assert eventually(lambda: is_ready(file, "worker 1", other_than=worker))
             assert eventually(lambda: carrier.ten() == REVOKED)
     assert log.read_text().count("cannot be kept") == 1

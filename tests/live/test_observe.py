@@ -5,7 +5,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from support.calls import CARRIER, LAB, NOW, SBC, identity, invite, make_engine
 from support.netns import LIVE, NO_INVITE, endpoint, eventually, nothing_else, running, settled
 from support.observed import ASKING, RULES, TRUNKS, from_sbc, to_redirect, to_sbc
-from support.runs import asked, processes, started
+from support.runs import asked, commanded_text, is_ready, processes, started
 from support.tiny import TinySource
 from support.waiting import LONG
 
@@ -116,8 +115,7 @@ def configured(folder: Path, workers: int = 1, mode: str = "enforce") -> Path:
 
 
 def command(file: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    called = [sys.executable, "-P", "-m", "sbc_filter", *words, "--config", str(file)]
-    return subprocess.run(called, capture_output=True, text=True, check=False, timeout=LONG)
+    return commanded_text(*words, "--config", str(file))
 
 
 class Calls:
@@ -159,7 +157,7 @@ def test_the_hand_brake(lab: Lab, tmp_path: Path) -> None:
         assert state["trunk"] == "carriers"
         worker = processes(file)["worker 1"]["pid"]
         os.kill(worker, signal.SIGKILL)
-        assert eventually(lambda: processes(file)["worker 1"]["ready"] and processes(file)["worker 1"]["pid"] != worker)
+        assert eventually(lambda: is_ready(file, "worker 1", other_than=worker))
         assert calls.pass_unchanged(20)
         kept = tmp_path / "control.observe"
         assert kept.stat().st_mode & 0o777 == 0o600

@@ -16,7 +16,7 @@ from support import calls
 from support.keys import CARRIER, KEYS, X5U, configuration, signed_by, token_of
 from support.netns import LIVE, endpoint, eventually, three_hosts
 from support.obtaining import IMPATIENT, entry, says
-from support.runs import RUN, processes, started
+from support.runs import RUN, is_ready, processes, started
 
 from sbc_filter.lab.certificate_maker import Maker
 from sbc_filter.lab.namespaces import Lab
@@ -98,7 +98,7 @@ def test_another_answer_at_200_calls_a_second(lab: Lab, tmp_path: Path) -> None:
         worker = processes(file)["worker 1"]["pid"]
         os.kill(worker, signal.SIGKILL)
         assert eventually(lambda: "restarting it" in log.read_text())
-        assert eventually(lambda: bool(processes(file).get("worker 1", {}).get("ready")))
+        assert eventually(lambda: is_ready(file, "worker 1", other_than=worker))
         assert eventually(lambda: all_by(1))
         assert log.read_text().count(said) == 1
 

@@ -13,7 +13,7 @@ import pytest
 from support import calls
 from support.netns import LIVE, endpoint, eventually
 from support.processes import stop
-from support.runs import asked, processes, started
+from support.runs import asked, is_ready, processes, started
 
 from sbc_filter.lab.namespaces import Lab
 
@@ -162,13 +162,12 @@ def test_a_worker_that_is_killed_leaves_a_limit(lab: Lab, tmp_path: Path) -> Non
     """What its queue held is gone, with its number. What was counted before stays, and the count goes on."""
     file = configured(tmp_path)
     with counting(lab), started(lab, file) as (_, log), endpoint(lab, "core") as flood:
-        worker = processes(file)["worker 1"]["pid"]
-        stop(worker)
+        killed = processes(file)["worker 1"]["pid"]
+        stop(killed)
         burst(flood)
         passed = arrived(lab) - 4096
-        os.kill(worker, signal.SIGKILL)
-        assert eventually(lambda: processes(file)["worker 1"]["pid"] != worker)
-        assert eventually(lambda: processes(file)["worker 1"]["ready"])
+        os.kill(killed, signal.SIGKILL)
+        assert eventually(lambda: is_ready(file, "worker 1", other_than=killed))
         assert eventually(lambda: ENDED.search(log.read_text()) or MISSED.search(log.read_text()))
         certain = asked(file)["counters"].get("passed-unfiltered", 0)
         missed = sum(map(int, MISSED.findall(log.read_text())))

@@ -29,6 +29,18 @@ def test_nobody_holds_what_is_another_s(tmp_path: Path) -> None:
             assert_apart(process.pid, file)
 
 
+def test_processes_that_decide_no_call_give_way_to_those_that_do(tmp_path: Path) -> None:
+    with three_hosts() as lab:
+        file = Load(lab, tmp_path).configure(queue="workers = 2\n")
+        with started(lab, file):
+            niceness = {name: os.getpriority(os.PRIO_PROCESS, each["pid"]) for name, each in processes(file).items()}
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert {name: each - own for name, each in niceness.items()} == dict.fromkeys(CHILDREN, 0) | {
+        "certificates": min(5, 19 - own),
+        "recent": min(10, 19 - own),
+    }
+
+
 def assert_apart(supervisor: int, file: Path) -> dict[str, int]:
     """All of it; gives the processes that there are."""
     pids = {name: each["pid"] for name, each in processes(file).items()}

@@ -444,6 +444,35 @@ def test_a_receive_buffer_that_overflows(lab: Lab, peers: tuple[socket.socket, s
         assert lost == (0 if fail_open else 200 - seen)
 
 
+def test_a_tick_knows_whether_it_is_quiet(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
+    """Only when nothing came for as long as the last tick said, and no packet is held."""
+    carrier, sbc = peers
+    source, engine, ticks = TinySource(), TinyEngine(), list[tuple[bool, int, int]]()
+    with lab.inside("sbc"):
+        emitter = Emitter(DEFAULT_MARK)
+        shell = QueueShell(engine, source, emitter, lambda record: None)
+
+    def tick(idle: bool) -> float:
+        ticks.append((idle, len(engine.seen), shell.counters["held-now"]))
+        return 0.01
+
+    thread = threading.Thread(target=shell.run, args=(tick,))
+    thread.start()
+    try:
+        assert eventually(lambda: (True, 0, 0) in ticks)
+        carrier.sendto(invite(1, "X-Hold: yes\r\n"), SBC)
+        assert eventually(lambda: ticks.count((False, 1, 1)) > 5)
+        assert (True, 1, 1) not in ticks
+        source.answer_all()
+        assert sbc.recv(70000) == filtered(invite(1, "X-Hold: yes\r\n"))
+        assert eventually(lambda: (True, 1, 0) in ticks)
+        assert next(each for each in ticks if each[2:] == (0,) and each[1] == 1) == (False, 1, 0)
+    finally:
+        shell.stop()
+        thread.join(LONG)
+        emitter.close()
+
+
 def test_a_signal_stops_it(lab: Lab) -> None:
     """In the main thread, waiting for packets."""
     with lab.inside("sbc"):

@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from support import calls
 from support.keys import CARRIER, KEYS, X5U, configuration, signed_by, token_of, written
 from support.netns import LIVE, endpoint, eventually
-from support.runs import started
+from support.runs import commanded_text, started
 from support.waiting import LONG
 
 from sbc_filter.lab.certificate_maker import Maker
@@ -35,8 +34,7 @@ def files(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, list[st
 
 
 def reload(file: Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "sbc_filter", "reload", "--config", str(file)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONG)
+    return commanded_text("reload", "--config", str(file))
 
 
 def test_another_key_at_200_calls_a_second(lab: Lab, files: tuple[Path, list[str]]) -> None:

@@ -1,5 +1,6 @@
 """`sbc-filter run` as a process: signals, a terminal that is closed, records that cannot be written."""
 
+import json
 import os
 import pty
 import shutil
@@ -13,7 +14,7 @@ import pytest
 from support import calls
 from support.netns import LIVE, endpoint, eventually
 from support.processes import heeding_signals
-from support.runs import RUN, started
+from support.runs import RUN, asked, processes, started
 from support.tiny import invite
 from support.waiting import LONG
 
@@ -114,6 +115,18 @@ def test_an_outage_begins_and_ends_while_it_runs(lab: Lab, tmp_path: Path) -> No
         token.unlink()
         assert eventually(lambda: b"bypass off: token" in log.read_bytes())
         assert b"\r\nIdentity: " in left(3)
+
+
+def test_status_prints_the_state_as_json(lab: Lab, tmp_path: Path) -> None:
+    """A command in a process of its own, as monitoring has it: one line."""
+    file = settings(tmp_path, "records.jsonl")
+    with started(lab, file) as (process, _):
+        command = [sys.executable, "-P", "-m", "sbc_filter", "status", "--json", "--config", str(file)]
+        (line,) = subprocess.run(command, capture_output=True, check=True, timeout=LONG).stdout.splitlines()
+        state = json.loads(line)
+        assert state.keys() == asked(file).keys()
+        assert state["pid"] == process.pid
+        assert {each["name"] for each in state["processes"]} == processes(file).keys()
 
 
 def test_a_closed_terminal_leaves_no_rules_behind(lab: Lab, tmp_path: Path) -> None:

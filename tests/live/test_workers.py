@@ -11,7 +11,7 @@ import pytest
 from support import calls
 from support.netns import LIVE, endpoint, eventually
 from support.processes import stop
-from support.runs import asked, processes, started
+from support.runs import asked, is_ready, processes, started
 from support.waiting import LONG
 
 from sbc_filter.lab.namespaces import Lab
@@ -94,7 +94,7 @@ def test_a_worker_is_replaced(lab: Lab, tmp_path: Path, workers: int, number: si
         victim = processes(file)["worker 1"]["pid"]
         os.kill(victim, number)
         assert eventually(lambda: "restarting it" in log.read_text())
-        assert eventually(lambda: processes(file)["worker 1"]["ready"])
+        assert eventually(lambda: is_ready(file, "worker 1", other_than=victim))
         found = processes(file)["worker 1"]
         assert (found["pid"] != victim, found["restarts"]) == (True, 1)
         answers: Counter[bytes] = Counter()
@@ -112,10 +112,31 @@ def test_the_others_are_replaced_as_well(lab: Lab, tmp_path: Path, name: str) ->
     with started(lab, file), endpoint(lab, "carrier") as carrier:
         victim = processes(file)[name]["pid"]
         os.kill(victim, signal.SIGKILL)
-        assert eventually(lambda: processes(file).get(name, {}).get("pid", victim) != victim)
-        assert eventually(lambda: processes(file)[name]["ready"])
+        assert eventually(lambda: is_ready(file, name, other_than=victim))
         carrier.sendto(calls.invite(called="12155550111"), SBC)
         assert carrier.recv(70000).startswith(b"SIP/2.0 403 Forbidden\r\n")
+
+
+def test_a_worker_collects_fully_in_quiet_moments_alone(lab: Lab, tmp_path: Path) -> None:
+    """With half a second in place of a minute. The filter notes its full collections, and what would start one."""
+    file, notes = configured(tmp_path, 1), tmp_path / "notes"
+    program = (
+        "import gc, os, sys\n"
+        "from sbc_filter.cli import main\n"
+        "from sbc_filter.processes import full_collections\n"
+        "full_collections._EVERY = 0.5\n"
+        "def note(phase, about):\n"
+        "    if phase == 'stop' and about['generation'] == 2:\n"
+        f"        with open({str(notes)!r}, 'a') as file:\n"
+        "            file.write(f'{os.getpid()} {gc.get_threshold()[2]}\\n')\n"
+        "gc.callbacks.append(note)\n"
+        "sys.exit(main())\n"
+    )
+    with started(lab, file, (sys.executable, "-P", "-c", program, "run", "--firewall", "--config")):
+        worker = processes(file)["worker 1"]["pid"]
+        expected = f"{worker} {2**31 - 1}"
+        assert eventually(lambda: notes.exists() and notes.read_text().splitlines().count(expected) >= 2)
+        assert {line for line in notes.read_text().splitlines() if line.startswith(f"{worker} ")} == {expected}
 
 
 def test_workers_end_with_the_process_that_started_them(lab: Lab, tmp_path: Path) -> None:

@@ -47,6 +47,16 @@ def test_only_what_is_wanted_is_handed_over(
     assert handover.lost == (0, 0)
 
 
+def test_an_end_without_its_worker() -> None:
+    """As when the supervisor was killed and its workers are gone."""
+    handover = Handover(1)
+    handover.wanted(followed=True, kept=True)
+    handover.sender(0).record(LINE, 0.25)
+    handover._sending[0].close()
+    assert received(handover) == [Handed(LINE, 0.25)]
+    assert received(handover) == []
+
+
 def test_what_does_not_fit_is_counted() -> None:
     handover = Handover(2)
     handover.wanted(followed=True, kept=True)

@@ -84,7 +84,7 @@ def test_while_it_is_suspended_the_terminal_is_as_it_was(terminal: Terminal) -> 
     assert terminal.written().endswith(LEAVE)
     assert termios.tcgetattr(terminal.theirs) == terminal.before
     terminal.process.send_signal(signal.SIGCONT)
-    assert eventually(lambda: b"\x1b[H" in terminal.written().rpartition(LEAVE + ENTER)[2])
+    assert eventually(lambda: b"\x1b[H" in terminal.written().partition(LEAVE + ENTER)[2])
     os.write(terminal.ours, b"Q")
     assert terminal.process.wait(LONG) == 0
     assert terminal.written().endswith(LEAVE)

@@ -15,7 +15,7 @@ from sbc_filter.commands.check.example_calls import (
 from sbc_filter.commands.check.example_judge import ExampleJudge, Judged, anchors_from, chain_from
 from sbc_filter.commands.replay.compare.changed_fields import fields_of
 from sbc_filter.errors import Problem
-from sbc_filter.outcomes import Detail
+from sbc_filter.outcomes import Detail, Outcome, result_name
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.records.tally import numbered
 from sbc_filter.rules.example import Example, Expected
@@ -119,7 +119,9 @@ def _hint(judged: Judged, outcome: str) -> str:
 def _wrong_rule(rule: Rule, expected: Expected, judged: Judged) -> str:
     decides = judged.record.rule
     if not expected.matches:
-        return f"rule {rule.name!r} decides, and the example expects that it does not" if decides == rule.name else ""
+        if decides == rule.name:
+            return f"rule {rule.name!r} decides, and the example expects that it does not"
+        return _untried(expected, judged)
     wanted = expected.rule or rule.name
     if decides == wanted:
         return ""
@@ -128,6 +130,17 @@ def _wrong_rule(rule: Rule, expected: Expected, judged: Judged) -> str:
     if not why and decides is not None:
         why = "it stands in front"
     return f"{found}, expected {wanted!r}{': ' if why else ''}{why}"
+
+
+def _untried(expected: Expected, judged: Judged) -> str:
+    """Why the conditions of the rules do not count for the call, unless the example expects just that. Then it says
+    nothing of a rule that it does not match."""
+    record = judged.record
+    result = result_name(record.outcome, record.detail)
+    tried = record.outcome != Outcome.UNPARSEABLE and (record.rule is not None or record.detail == Detail.NO_RULE)
+    if tried or expected.outcome == result:
+        return ""
+    return f"the call is {result} whatever the conditions say: change it, or expect outcome = {result!r}"
 
 
 def _wrong_fields(expected: Expected, judged: Judged) -> Iterator[str]:

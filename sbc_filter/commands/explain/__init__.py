@@ -42,9 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--anchors", type=Path, metavar="PATH", help="trust anchors: a PEM file, or a folder of them")
     parser.add_argument(
-        "--fetch", action="store_true", help="fetch certificates from the network; never done otherwise"
+        "--fetch",
+        action="store_true",
+        help="fetch certificates from the network, of a capture only those of the call; never done otherwise",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    parser.add_argument(
+        "--all", action="store_true", help="of several records, show the good and the unexamined ones, too"
+    )
     parser.add_argument(
         "--bundle",
         type=Path,

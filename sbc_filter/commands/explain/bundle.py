@@ -21,6 +21,7 @@ from sbc_filter.commands.explain.material import IDENTITY, NotExplained, unfolde
 from sbc_filter.commands.explain.noted_source import NotedSource
 from sbc_filter.errors import UsageFault, reason
 from sbc_filter.stir.verification import MAX_IDENTITIES
+from sbc_filter.system.clock_state import clock_state
 from sbc_filter.system.files import TooLarge, read_file
 from sbc_filter.system.output_file import OutputFile
 from sbc_filter.utc import utc_instant
@@ -132,10 +133,13 @@ def _lists(setup: Setup, at: float) -> list[Mapping[str, object]]:
 
 def _clock(findings: Findings) -> Mapping[str, object]:
     """The time of the judgement, and the clock of this host when the evidence was made."""
+    state = clock_state()
     return {
         "judged_at": utc_instant(findings.time),
         "from": findings.time_from,
         "made_at": utc_instant(time.time()),
+        "synchronized": None if state is None else state.synchronized,
+        "max_error_seconds": None if state is None else state.max_error,
         "version": __version__,
     }
 

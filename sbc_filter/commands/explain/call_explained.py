@@ -2,56 +2,37 @@
 
 import argparse
 import json
-import shlex
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sbc_filter.assembly.certificate_sources import ask_for
-from sbc_filter.assembly.needs import Needs
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.calls.call import Call
-from sbc_filter.calls.calls import Calls
 from sbc_filter.calls.ladder import ladder_of, lines_of
-from sbc_filter.calls.listener import MessageListener
 from sbc_filter.calls.seen_message import SeenMessage
-from sbc_filter.capture.replay_shell import Replay
-from sbc_filter.capture.survey import Survey
-from sbc_filter.capture.tcp.tcp_replay import TRANSPORT, TcpReplay
-from sbc_filter.capture.unseen import Unseen
 from sbc_filter.commands.explain.bundle import Case, write_bundle
+from sbc_filter.commands.explain.captured_call import captured_call
 from sbc_filter.commands.explain.display import show
 from sbc_filter.commands.explain.findings import Findings, Said
 from sbc_filter.commands.explain.findings_of_message import findings_of
 from sbc_filter.commands.explain.judge import Judge, default_rules
 from sbc_filter.commands.explain.material import Kind, Material, NotExplained
 from sbc_filter.commands.explain.noted_source import NotedSource
-from sbc_filter.commands.explain.operator_setup import read_certificate, read_setup_of_capture
-from sbc_filter.commands.replay.captures import find_captures, opened
-from sbc_filter.commands.replay.frames import Clock, with_progress
-from sbc_filter.engine.call.network import Flow, Observation
-from sbc_filter.engine.record import Record
+from sbc_filter.commands.explain.operator_setup import read_setup_of_capture
+from sbc_filter.engine.call.network import Flow
 from sbc_filter.explanations.table import explanation_of
 from sbc_filter.outcomes import GOOD_OUTCOMES, Detail, result_name
-from sbc_filter.records.tally import numbered
 from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.plain_text import plain
 
-_SECRET = b"sbc-filter replay"  # our To tags are those of `replay`
 _OF_CAPTURE = "the capture"
 
 
 def explain_call(arguments: argparse.Namespace) -> int:
     """Explain the call of `arguments.captures` that `arguments.call` names; returns 0 if it is a good one, else 1."""
     setup, missing = read_setup_of_capture(arguments)
-    clock = Clock("capture" if arguments.at == "message" else arguments.at)
-    source = NotedSource(
-        setup.configuration.certificates, read_certificate(arguments.certificate), clock, fetch=arguments.fetch
-    )
     if not setup.rules.rules:
         setup = replace(setup, rules=default_rules())
-    captures = arguments.captures
-    call = _named(_calls(captures, arguments.call, setup, source, clock), shlex.join(captures), arguments.call)
+    call, source = captured_call(arguments, setup)
     message = _deciding(call)
     source.begin()
     findings = None if message is None else findings_in_capture(message, setup, source, missing)
@@ -69,64 +50,6 @@ def explain_call(arguments: argparse.Namespace) -> int:
         if findings is not None:
             show(findings, console)
     return 0 if findings is not None and findings.good else 1
-
-
-def _calls(words: Sequence[str], name: str | None, setup: Setup, source: NotedSource, clock: Clock) -> Sequence[Call]:
-    """The calls of captures, as `replay` finds them; with the messages of that which `name` means."""
-    calls, ports = Calls(wanted=_wanted(name)), setup.configuration.network.ports
-    unseen = Unseen(ports)
-    engine = setup.engine(_SECRET, nothing_waits=True)
-    engine.observe(Observation(transports=frozenset((TRANSPORT,))))
-    needs = Needs(source, {}, clock)
-    listener = MessageListener(calls.add, ports)
-    judging = engine, lambda need: ask_for(needs, need), _ignore, clock.time_of
-    interfaces = setup.tells_interfaces_apart
-    streams = TcpReplay(*judging, ports, unseen, interfaces, listener=listener)
-    run = Replay(*judging, Survey(ports, unseen), interfaces, leaves=False, streams=streams, listener=listener)
-    named = find_captures(words, ())
-    with opened(named) as captures:
-        for frame in with_progress(captures, named.title(captures)):
-            run.feed(frame)
-        run.finish()
-    return calls.in_order()
-
-
-def _ignore(record: Record) -> None:
-    """The listener has the records."""
-
-
-def _named(calls: Sequence[Call], what: str, name: str | None) -> Call:
-    """The call of that number, Call-ID or packet; without a name the only one."""
-    if not calls:
-        raise NotExplained(f"{what} has no call on a SIP port: `sbc-filter replay {what}` says what it has")
-    if name is None:
-        if len(calls) == 1:
-            return calls[0]
-        raise NotExplained(f"{what} has {len(calls)} calls: name one; `sbc-filter replay {what} --calls` lists them")
-    packet, number = _count(name[1:]) if name[:1] == "#" else None, _count(name)
-    for call in calls:
-        if packet is not None and any(each.packet == packet for each in call.messages):
-            return call
-        if number == call.number:
-            return call
-    for call in calls:
-        if call.call_id == name:
-            return call
-    kind = f"packet {packet} of a call" if packet is not None else f"call {name}"
-    listing = f"`sbc-filter replay {what} --calls` lists them"
-    raise NotExplained(f"{what} has no {kind} among its {numbered(len(calls), 'call')}: {listing}")
-
-
-def _count(text: str) -> int | None:
-    """The decimal number that a text is; None if it is another text, or longer than any number of a packet or call."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
-
-
-def _wanted(name: str | None) -> Callable[[Call], bool] | None:
-    """Which calls can be meant, as far as that is known when they begin; None: any, by one of its packets."""
-    if name is None or (name[:1] == "#" and _count(name[1:]) is not None):
-        return None
-    return lambda call: call.number == _count(name) or call.call_id == name
 
 
 def _deciding(call: Call) -> SeenMessage | None:

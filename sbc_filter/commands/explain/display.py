@@ -7,6 +7,7 @@ from rich.text import Text
 
 from sbc_filter.commands.explain.findings import CheckShown, Findings, Said, TokenShown
 from sbc_filter.commands.explain.token_checks import State
+from sbc_filter.commands.explain.wrapping import LABEL, labelled, sentence, width_of
 from sbc_filter.outcomes import result_name
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.plain_console import PlainConsole
@@ -22,18 +23,14 @@ _VERBS = {
     "drop": "drop the message",
 }
 _STATES = {State.OK: "green", State.FAILED: "bold red"}
-_WIDTH = 13  # of labels
 
 
 def show(findings: Findings, console: PlainConsole) -> None:
     """Print everything, the answer first."""
-    colour = "bold green" if findings.good else "bold red"
+    colour, width = "bold green" if findings.good else "bold red", width_of(console)
     console.print(Text(plain(findings.explanation.name), colour))
-    for line in _explained(findings.explanation):
+    for line in _explained(findings, width):
         console.print(line)
-    for values in _compared(findings):
-        console.print(f"{'Compared':{_WIDTH}} {values}")
-    console.print(f"{'Judged at':{_WIDTH}} {utc_text(findings.time)} UTC, {findings.time_from}")
     for token in findings.tokens:
         console.print()
         _token(token, console)
@@ -45,14 +42,23 @@ def show(findings: Findings, console: PlainConsole) -> None:
             console.print()
             console.print(f"{title}:")
             for each in lines:
-                console.print(f"  {each}")
+                for line in sentence(each, width, "  "):
+                    console.print(line)
 
 
-def _explained(said: Said) -> Iterator[str]:
-    yield said.happened
-    yield f"{'Standard':{_WIDTH}} {said.standard}"
-    yield f"{'Who can act':{_WIDTH}} {', '.join(said.by)}"
-    yield f"{'What to do':{_WIDTH}} {said.remedy}"
+def _explained(findings: Findings, width: int) -> Iterator[str]:
+    yield from explained_lines(findings.explanation, width)
+    for values in _compared(findings):
+        yield from labelled("Compared", values, width)
+    yield from labelled("Judged at", f"{utc_text(findings.time)} UTC, {findings.time_from}", width)
+
+
+def explained_lines(said: Said, width: int) -> Iterator[str]:
+    """What an outcome means, and what to do about it."""
+    yield from sentence(said.happened, width)
+    yield from labelled("Standard", said.standard, width)
+    yield from labelled("Who can act", ", ".join(said.by), width)
+    yield from labelled("What to do", said.remedy, width)
 
 
 def _compared(findings: Findings) -> Iterator[str]:
@@ -61,7 +67,7 @@ def _compared(findings: Findings) -> Iterator[str]:
         if (token.outcome, token.detail) == (findings.outcome, findings.detail):
             for check in token.checks:
                 if check.state == State.FAILED and check.values:
-                    yield plain(check.values)
+                    yield check.values
 
 
 def _token(token: TokenShown, console: PlainConsole) -> None:
@@ -72,9 +78,9 @@ def _token(token: TokenShown, console: PlainConsole) -> None:
         console.print(f"  {reading.fault}")
     for name, part in (("header", reading.header), ("claims", reading.claims)):
         if part is not None:
-            console.print(f"  {name:{_WIDTH - 2}} {json.dumps(part)}")
-    console.print(f"  {'signature':{_WIDTH - 2}} {reading.signature} (read by PyJWT)")
-    console.print(f"  {'certificate':{_WIDTH - 2}} {token.certificate}")
+            console.print(f"  {name:{LABEL - 2}} {json.dumps(part)}")
+    console.print(f"  {'signature':{LABEL - 2}} {reading.signature} (read by PyJWT)")
+    console.print(f"  {'certificate':{LABEL - 2}} {token.certificate}")
     for each in token.certificates:
         numbers = f"; {each.numbers}" if each.numbers else ""
         console.print(f"    {each.role:8} {each.subject}{numbers}")
@@ -85,16 +91,25 @@ def _token(token: TokenShown, console: PlainConsole) -> None:
         if check.state == State.NOT_REACHED:
             later += 1
         else:
-            console.print(_check(check))
+            for line in _check(check, console):
+                console.print(line)
     if later:
-        console.print(f"  {State.NOT_REACHED:{_WIDTH - 2}} {numbered(later, 'later check')}: --json names them")
+        console.print(f"  {State.NOT_REACHED:{LABEL - 2}} {numbered(later, 'later check')}: --json names them")
 
 
-def _check(check: CheckShown) -> Text:
+def _check(check: CheckShown, console: PlainConsole) -> Iterator[Text]:
+    """On one line, where nothing says how wide it is."""
     values = f": {plain(check.values)}" if check.values and check.state != State.NOT_REACHED else ""
-    line = Text(f"  {check.state:{_WIDTH - 2}} ", _STATES.get(State(check.state), "dim"))
-    line.append(f"{check.title}{values}", "")
-    return line.append(f" ({check.standard})", "dim")
+    begins, standard = f"  {check.state:{LABEL - 2}} ", f" ({check.standard})"
+    text = f"{check.title}{values}{standard}"
+    lines = sentence(text, width_of(console), begins) if console.has_width else [begins + text]
+    for at, line in enumerate(lines):
+        shown = Text(line)
+        if at == 0:
+            shown.stylize(_STATES.get(State(check.state), "dim"), 0, len(begins))
+        if at == len(lines) - 1 and line.endswith(standard):
+            shown.stylize("dim", len(line) - len(standard))
+        yield shown
 
 
 def _tolerated(findings: Findings, console: PlainConsole) -> None:
@@ -102,7 +117,8 @@ def _tolerated(findings: Findings, console: PlainConsole) -> None:
         console.print()
         console.print("Tolerated:")
     for each in findings.tolerated:
-        console.print(f"  {each.name}: {each.happened} ({each.standard})")
+        for line in sentence(f"{each.name}: {each.happened} ({each.standard})", width_of(console), "  "):
+            console.print(line)
 
 
 def _rules(findings: Findings, console: PlainConsole) -> None:

@@ -51,7 +51,7 @@ def explain(arguments: argparse.Namespace) -> int:
     if material.kind is Kind.RECORDS and arguments.bundle is not None:
         raise UsageFault("--bundle is for a call: a record does not have its message")
     if material.kind is Kind.RECORDS:
-        return explain_records(material.data, as_json=arguments.json)
+        return explain_records(material.data, as_json=arguments.json, every=arguments.all)
     message, values = _message(material)
     at, time_from = _time(arguments.at, message, values, material)
     folders = [material.file.parent] if material.file is not None else []

@@ -52,7 +52,8 @@ def findings_of(
     ]
     tried = judge.tried(read[1], read[0].in_dialog) if whole and read is not None else []
     record = judged.record
-    payload, emit = judged.verdict.payload, judged.verdict.emit
+    sent = (judge.enforced(message) if judge.setup.observes else None) or judged
+    payload, emit = sent.verdict.payload, sent.verdict.emit
     return Findings(
         outcome in GOOD_OUTCOMES,
         str(material.kind),

@@ -8,6 +8,7 @@ from sbc_filter.assembly.certificate_sources import ask_for
 from sbc_filter.assembly.needs import Needs
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.commands.explain.noted_source import NotedSource
+from sbc_filter.config.settings import ENFORCE
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.engine import Engine
@@ -48,6 +49,12 @@ class Judge:
     def judge(self, message: bytes) -> Judgement | None:
         """What the filter does, by the operator's rules if there are any; None for a message that is not recorded."""
         return self._decided(message, self._engine(self.setup.rules if self.setup.rules.rules else self._defaults))
+
+    def enforced(self, message: bytes) -> Judgement | None:
+        """The same where the configuration says `mode = "observe"`, as if it did not: what would be sent."""
+        network = replace(self.setup.configuration.network, mode=ENFORCE)
+        setup = replace(self.setup, configuration=replace(self.setup.configuration, network=network))
+        return Judge(setup, self._flow, self.at, self._source).judge(message)
 
     def judge_token(self, message: bytes, *, defaults: bool = False) -> Judgement | None:
         """The result for its tokens, by the operator's rules or the `defaults`; without anchors, `assumed`."""

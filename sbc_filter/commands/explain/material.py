@@ -105,7 +105,8 @@ def _recognised(data: bytes, name: str | None) -> Material:
     if len(data) > _MOST:
         raise NotExplained(f"{name or 'the text'} is larger than {_MOST >> 10} KiB")
     if data.startswith(_CAPTURES):
-        raise NotExplained(f"{name or 'the text'} is a capture: give it as a file, and the call to explain")
+        remedy = "give a capture as a file, with the call to explain, and unpack anything else"
+        raise NotExplained(f"{name or 'the text'} is a capture or compressed: {remedy}")
     if method_of(data) is not None or _START.match(data.lstrip()):
         return _message(data)
     if data.lstrip().startswith(b"{"):

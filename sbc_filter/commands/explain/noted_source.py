@@ -1,7 +1,7 @@
 """The certificates for an explanation, and where each was found: `--certificate`, folder, cache, or network."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from sbc_filter.assembly.certificate_sources import ask, certificate_source
@@ -23,15 +23,25 @@ class Found(NamedTuple):
 
 
 class NotedSource:
-    """A certificate source that notes where it found what. `given` is the chain of `--certificate`, for any URL."""
+    """A certificate source that notes where it found what. `given` is the chain of `--certificate`, for any URL.
+
+    With `fetch` the network is asked, for the URLs of `only` if that is given.
+    """
 
     def __init__(
-        self, settings: CertificateSettings, given: bytes | None, clock: Callable[[], float], *, fetch: bool
+        self,
+        settings: CertificateSettings,
+        given: bytes | None,
+        clock: Callable[[], float],
+        *,
+        fetch: bool,
+        only: Collection[str] | None = None,
     ) -> None:
         self._settings = settings
         self._given = given
         self._clock = clock
         self._fetch = fetch
+        self._only = only
         self.found: dict[str, Found] = {}
         """What was asked for since the last `begin`."""
         self._known: dict[str, Found] = {}
@@ -67,7 +77,7 @@ class NotedSource:
         cached = self._cached(url)
         if cached is not None:
             return Found("the cache", cached)
-        if not self._fetch:
+        if not self._fetch or (self._only is not None and url not in self._only):
             return Found("nowhere", None, answer.detail or Detail.FETCH_REFUSED)
         network = certificate_source(self._settings, fetch=True, folder=False)
         answer = ask(network, url)

@@ -10,16 +10,18 @@ from typing import Any, NamedTuple
 
 from rich.text import Text
 
+from sbc_filter.commands.explain.display import explained_lines
 from sbc_filter.commands.explain.findings import Said
 from sbc_filter.commands.explain.material import NotExplained
+from sbc_filter.commands.explain.wrapping import labelled, width_of
 from sbc_filter.errors import UsageFault
 from sbc_filter.explanations.table import explanation_of, explanation_of_deviation
-from sbc_filter.outcomes import GOOD_OUTCOMES, result_name
+from sbc_filter.outcomes import GOOD_OUTCOMES, Outcome, result_name
+from sbc_filter.records.tally import numbered
 from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.plain_text import plain
 from sbc_filter.utc import utc_instant
 
-_WIDTH = 13  # of labels
 _DONE = {
     "accept": "passed the message unchanged",
     "modify": "changed the message",
@@ -54,19 +56,36 @@ class RecordExplained(NamedTuple):
         return json.dumps({"good": self.good, "kind": "record", **outcome, **said, "record": self.record})
 
 
-def explain_records(text: bytes, *, as_json: bool) -> int:
-    """Explain each line; returns 0 if all are good, else 1. The summary of a replay among them is left out."""
+def explain_records(text: bytes, *, as_json: bool, every: bool = False) -> int:
+    """Explain each line; returns 0 if all are good, else 1. The summary of a replay among them is left out.
+
+    Of several records, those that leave nothing to explain are only counted, unless `every`. With `as_json` all are
+    printed.
+    """
     found = [explained(record) for record in _records(text)]
     console = PlainConsole()
-    for at, each in enumerate(found):
+    shown = found if as_json or every or len(found) == 1 else [each for each in found if _is_notable(each)]
+    for at, each in enumerate(shown):
         if as_json:
             print(each.to_json())
             continue
         if at:
             console.print()
-        for line in _lines(each):
+        for line in _lines(each, width_of(console)):
             console.print(line)
+    if len(shown) < len(found):
+        if shown:
+            console.print()
+        left = numbered(len(found) - len(shown), "record")
+        console.print(f"{left} not shown, good or of calls that passed without being examined: --all shows them, too")
     return 0 if all(each.good for each in found) else 1
+
+
+def _is_notable(found: RecordExplained) -> bool:
+    """Whether something failed, or was done to the call."""
+    record = found.record
+    passes = record["outcome"] == Outcome.NOT_EXAMINED and record["verdict"] == "accept" and not record.get("would")
+    return not found.good and not passes
 
 
 def explained(record: Mapping[str, Any]) -> RecordExplained:
@@ -111,15 +130,12 @@ def _checked(record: dict[str, Any], number: int) -> dict[str, Any]:
     return record
 
 
-def _lines(found: RecordExplained) -> Iterator[Text | str]:
+def _lines(found: RecordExplained, width: int) -> Iterator[Text | str]:
     """What is shown of one record, the answer first."""
     record, said = found.record, found.explanation
     yield Text(plain(said.name), "bold green" if found.good else "bold red")
-    yield said.happened
+    yield from explained_lines(said, width)
     for label, value in (
-        ("Standard", said.standard),
-        ("Who can act", ", ".join(said.by)),
-        ("What to do", said.remedy),
         ("Call", _call(record)),
         ("Caller", _named(record, "orig", "raw_from")),
         ("Called", _named(record, "dest", "raw_to")),
@@ -130,11 +146,11 @@ def _lines(found: RecordExplained) -> Iterator[Text | str]:
         ("The filter", _done(record)),
     ):
         if value:
-            yield f"{label:{_WIDTH}} {plain(value)}"
+            yield from labelled(label, value, width)
     for each in found.tolerated:
-        yield f"{'Tolerated':{_WIDTH}} {each.name}: {each.happened} ({each.standard})"
+        yield from labelled("Tolerated", f"{each.name}: {each.happened} ({each.standard})", width)
     for name in record.get("changed", ()):
-        yield f"{'Repaired':{_WIDTH}} {plain(name)}"
+        yield from labelled("Repaired", name, width)
 
 
 def _call(record: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sbc_filter.commands.find.printer import Printer
 from sbc_filter.commands.find.record_files import Reader, RecordFile, record_files
-from sbc_filter.commands.follow.follow import LOST, messages
+from sbc_filter.commands.follow.lasting import messages
 from sbc_filter.commands.follow.lines import line_for
 from sbc_filter.commands.status_display import find_socket
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
@@ -24,7 +24,7 @@ from sbc_filter.system.plain_text import plain
 _WAIT = 30.0  # seconds for an answer of the filter
 _HELD = 60.0  # seconds: a record may be written so long after the arrival that it names
 _UNORDERED = 10.0  # seconds by which records in a file may be out of order
-GOOD, NO = 0, 1
+GOOD, NO, LOST = 0, 1, 3
 Found = tuple[int | None, dict[str, Any]]
 """A record, and the number of its call if that is kept."""
 

@@ -1,28 +1,25 @@
 """The files of records, newest record first: the one that is written, and those that log rotation has moved."""
 
-import bz2
 import contextlib
-import gzip
-import lzma
+import io
 import os
 import stat
-import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, NamedTuple
 
+from sbc_filter.capture.compression import ERRORS, READ, Compression, Decompressed
 from sbc_filter.errors import reason
 
-_OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
-    ".gz": lambda path: cast(IO[bytes], gzip.GzipFile(path)),
-    ".bz2": bz2.BZ2File,
-    ".xz": lzma.LZMAFile,
-}
-_DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError)
+_SUFFIXES = {"gzip": ".gz", "bzip2": ".bz2", "xz": ".xz"}
+_COMPRESSIONS = {_SUFFIXES[each.name]: each for each in READ}
 _BLOCK = 1 << 20  # octets that are read at once
 _LONGEST = 1 << 13  # octets of a line; one of the filter has 4096
 _KEPT = 10_000  # lines of one compressed file that match: it is read from its beginning, and the last ones count
+_UNPACKED = 1 << 30  # octets to which every file may unpack; a larger one to `_RATIO` times its size
+_RATIO = 200  # records become 10 to 50 times smaller; what becomes much smaller was made to keep its reader busy
+_LINE = 200  # octets that a line counts in addition; no record is shorter
 
 
 class RecordFile(NamedTuple):
@@ -51,26 +48,47 @@ class Reader:
 
     def lines(self, file: RecordFile) -> Iterator[bytes]:
         """The lines of a file."""
-        opener = _OPENERS.get(file.path.suffix)
-        read = self._backwards(file.path) if opener is None else self._unpacked(file, opener)
-        try:
-            yield from read
-        except _DAMAGE as error:
-            why = reason(error) if isinstance(error, OSError) else "damaged"
-            self.problems.append(f"{file.path} cannot be read completely: {why}")
+        compression = _COMPRESSIONS.get(file.path.suffix)
+        with self._noting(file.path):
+            if compression is None:
+                yield from self._backwards(file.path)
+            else:
+                yield from self._last(self._unpacked(file, compression))
 
     def forwards(self, file: IO[bytes]) -> Iterator[bytes]:
         """The lines of a stream that cannot be read backwards: the last ones that matter, newest first."""
-        kept: deque[bytes] = deque(maxlen=_KEPT)
-        while line := file.readline(_LONGEST):
-            if self._may(line):
-                kept.append(line)
-        yield from reversed(kept)
+        return self._last(iter(lambda: file.readline(_LONGEST), b""))
 
-    def _unpacked(self, file: RecordFile, opener: Callable[[Path], IO[bytes]]) -> Iterator[bytes]:
-        with opener(file.path) as opened:
-            yield from self.forwards(opened)
-        self._count(file.size)
+    def _last(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        yield from reversed(deque(filter(self._may, lines), maxlen=_KEPT))
+
+    def _unpacked(self, file: RecordFile, compression: Compression) -> Iterator[bytes]:
+        """The lines of a compressed file up to its end, to where it is damaged, or to its limit."""
+        left, before = max(_UNPACKED, _RATIO * file.size), self.octets
+        with self._noting(file.path), file.path.open("rb") as opened:
+            packed = Decompressed(opened, b"", compression)
+            unpacked = io.BufferedReader(packed, _BLOCK)
+            while line := unpacked.readline(_LONGEST):
+                left -= len(line) + _LINE
+                if left < 0:
+                    self._note(file.path, f"it unpacks to more than {_RATIO} times its size")
+                    break
+                yield line
+                self._count(before + packed.consumed - self.octets)
+            if packed.truncated and packed.consumed:
+                self._note(file.path, "it is cut off")
+        self._count(before + file.size - self.octets)
+
+    @contextlib.contextmanager
+    def _noting(self, path: Path) -> Iterator[None]:
+        """Note what ends the reading of a file."""
+        try:
+            yield
+        except ERRORS as error:
+            self._note(path, reason(error) if isinstance(error, OSError) else "it is damaged")
+
+    def _note(self, path: Path, why: str) -> None:
+        self.problems.append(f"{path} cannot be read completely: {why}")
 
     def _backwards(self, path: Path) -> Iterator[bytes]:
         with path.open("rb") as file:
@@ -87,8 +105,9 @@ class Reader:
                     return
 
     def _count(self, octets: int) -> None:
-        self.octets += octets
-        self._progress(self.octets)
+        if octets:
+            self.octets += octets
+            self._progress(self.octets)
 
 
 def record_files(path: Path) -> list[RecordFile]:
@@ -108,7 +127,7 @@ def record_files(path: Path) -> list[RecordFile]:
 
 def _is_rotated(path: Path, other: Path) -> bool:
     name = other.name
-    for suffix in _OPENERS:
+    for suffix in _COMPRESSIONS:
         name = name.removesuffix(suffix)
     if name.startswith((f"{path.name}.", f"{path.name}-")) or (name == path.name and other.name != name):
         return True

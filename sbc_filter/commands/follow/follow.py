@@ -2,11 +2,11 @@
 
 import argparse
 import json
-import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from sbc_filter.commands.follow.lasting import lasting
 from sbc_filter.commands.follow.lines import explained, explanation_for, line_for
 from sbc_filter.commands.status_display import find_socket
 from sbc_filter.daemon import control_socket
@@ -16,8 +16,6 @@ from sbc_filter.recent.wanted import is_number
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.plain_text import plain, plain_lines
 
-GOOD, LOST = 0, 3
-_LINE = 1 << 20  # octets of a line; a record has 4096, the messages of a call in Base64 180,000
 _REASONS = {FILTER: "the filter had no time to hand them over"}
 _SLOW = "this terminal reads too slowly"
 
@@ -29,28 +27,14 @@ def follow(arguments: argparse.Namespace) -> int:
         raise UsageFault("--number, --call-id and --trunk need a value")
     if arguments.number is not None and not is_number(arguments.number):
         raise UsageFault(f"--number {arguments.number!r} is neither a telephone number nor a SIP URI")
-    with control_socket.answers(find_socket(arguments), "follow", **selection) as connection:
-        for message in messages(connection):
-            if "end" in message:
-                if message["end"]:
-                    print(f"sbc-filter: {plain(message['end'])}", file=sys.stderr)
-                return int(message["code"])
-            _show(message, arguments)
-    print("sbc-filter: the connection to the filter was lost: follow again", file=sys.stderr)
-    return LOST
-
-
-def messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
-    """The lines that come, as objects, until the filter closes the connection."""
-    with connection.makefile("rb") as lines:
-        while True:
-            try:
-                line = lines.readline(_LINE)
-            except OSError:
-                return
-            if not line.endswith(b"\n"):
-                return
-            yield json.loads(line)
+    path = find_socket(arguments)
+    for message in lasting(lambda: control_socket.answers(path, "follow", **selection), _say):
+        if "end" in message:
+            if message["end"]:
+                _say(plain(message["end"]))
+            return int(message["code"])
+        _show(message, arguments)
+    raise AssertionError  # without an end, `lasting` raises
 
 
 def gap(message: Mapping[str, Any]) -> str:
@@ -67,7 +51,11 @@ def _show(message: dict[str, Any], arguments: argparse.Namespace) -> None:
         print(json.dumps(message), flush=True)
     else:
         said = gap(message) if "not_shown" in message else plain(message["news"])
-        print(f"sbc-filter: {said}", file=sys.stderr)
+        _say(said)
+
+
+def _say(sentence: str) -> None:
+    print(f"sbc-filter: {sentence}", file=sys.stderr)
 
 
 def _show_record(record: dict[str, Any], arguments: argparse.Namespace) -> None:

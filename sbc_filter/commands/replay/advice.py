@@ -15,6 +15,13 @@ from sbc_filter.system.plain_console import PlainConsole
 
 _SHOWN = 5  # URLs and peers
 _TRUNKS = 8
+_RULES = (
+    "# rules/verify.toml, next to sbc-filter.toml",
+    "[[rule]]",
+    'name = "verify"',
+    'direction = "inbound"',
+    'action = "verify"',
+)
 
 
 def advise(console: PlainConsole, analysis: Analysis, arguments: argparse.Namespace, words: Sequence[str]) -> None:
@@ -43,7 +50,9 @@ def _lines(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespa
     yield "How to go on:"
     yield from _next(analysis, words, arguments)
     yield ""
-    yield from _toml(proposal, anchors)
+    yield from _toml(analysis, arguments)
+    yield ""
+    yield from _RULES
 
 
 def to_dict(analysis: Analysis) -> dict[str, Any]:
@@ -58,11 +67,13 @@ def to_dict(analysis: Analysis) -> dict[str, Any]:
         "missing_certificates": analysis.missing,
         "untrusted": analysis.untrusted,
         "only_anchor_missing": analysis.only_anchor_missing,
+        "unknown_issuers": dict(analysis.unknown_issuers),
     }
 
 
-def _toml(proposal: Proposal, anchors: Path | None) -> Iterator[str]:
-    """The configuration to begin with."""
+def _toml(analysis: Analysis, arguments: argparse.Namespace) -> Iterator[str]:
+    """The configuration to begin with. What is not there yet is a comment, so that it can be used as it is."""
+    proposal = analysis.proposal
     yield "# sbc-filter.toml, next to the capture or in /etc/sbc-filter"
     yield "[network]"
     yield f"sbc = [{', '.join(map(_quoted, proposal.sbc))}]"
@@ -70,16 +81,24 @@ def _toml(proposal: Proposal, anchors: Path | None) -> Iterator[str]:
         yield f"ports = {list(proposal.ports)}"
     yield ""
     yield "[trust]"
-    named = "anchors" if anchors is None else str(anchors.absolute())
-    comment = "# " if anchors is None else ""
-    yield f"{comment}anchors = [{_quoted(named)}]  # PEM files or folders: the roots that you trust"
+    for name, count in analysis.unknown_issuers[:_SHOWN]:
+        yield f"# missing: {name}: {numbered(count, 'call')}"
+    yield _place("anchors", arguments.anchors, '["anchors"]', "PEM files or folders: the roots that you trust")
     yield ""
     yield "[certificates]"
-    yield 'directory = "certificates"'
+    yield _place("directory", arguments.certificates, '"certificates"', "a folder of the signers' certificates")
     for number, peer in enumerate(proposal.peers[:_TRUNKS], 1):
         yield ""
         yield f"[trunks.peer-{number}]"
         yield f"addresses = [{_quoted(peer.address)}]"
+
+
+def _place(key: str, given: Path | None, otherwise: str, what: str) -> str:
+    """A line that names a file or folder; without one that is known, the line to fill in."""
+    if given is None:
+        return f"# {key} = {otherwise}  # {what}"
+    path = _quoted(str(given.absolute()))
+    return f"{key} = {f'[{path}]' if otherwise.startswith('[') else path}  # {what}"
 
 
 def _share(proposal: Proposal) -> str:
@@ -94,6 +113,11 @@ def _missing(analysis: Analysis, anchors: Path | None) -> Iterator[str]:
     if analysis.only_anchor_missing:
         calls = numbered(analysis.only_anchor_missing, "call")
         yield f"  an anchor for {calls}: signature and claims fit, the issuer of the certificate is unknown (marked *)"
+    unknown = analysis.unknown_issuers
+    for name, count in unknown[:_SHOWN]:
+        yield f"    {name}  {numbered(count, 'call')}"
+    if len(unknown) > _SHOWN:
+        yield f"    and {len(unknown) - _SHOWN} more"
     if analysis.missing:
         calls = numbered(sum(analysis.missing.values()), "call")
         yield f"  certificates of {calls}, so their signatures were not checked; all else was:"
@@ -119,7 +143,10 @@ def _next(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespac
     yield "    lists some of the calls"
     yield "  sbc-filter pki lab"
     yield "    makes certificates, a configuration and rules to try things with"
-    yield "  Or write a configuration, and rules next to it. The folder rules/ has examples; rename the trunks:"
+    yield "  Or write these two files, fill in what is missing, and replay the capture with them:"
+    rest = argparse.Namespace(**{**vars(arguments), "anchors": None, "certificates": None, "sbc": []})
+    yield f"  sbc-filter replay {' '.join(map(shlex.quote, words))}{given_options(rest)}"
+    yield "    The folder rules/ has more rules; rename their trunks, or these."
 
 
 def _quoted(text: str) -> str:

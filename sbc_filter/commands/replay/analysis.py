@@ -7,6 +7,7 @@ verified, and calls without one are signed with a key of the moment. Nothing wou
 import argparse
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.commands.replay.captures import Named, opened
 from sbc_filter.commands.replay.spooled import read_twice, rewind
 from sbc_filter.commands.replay.supposing import NotedCertificates, Supposing
+from sbc_filter.commands.replay.unknown_issuers import issuers
 from sbc_filter.config.configuration_file import read_configuration
 from sbc_filter.config.settings import OBSERVE, Configuration
 from sbc_filter.engine.engine import Engine
@@ -25,7 +27,7 @@ from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import AnyAnswer, Need
 from sbc_filter.errors import Problem
 from sbc_filter.lab.certificate_maker import X5U, Maker, key_pem
-from sbc_filter.outcomes import Outcome
+from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.stir.credential import load_credential
 
@@ -66,6 +68,7 @@ class Analysis:
         self.only_anchor_missing = 0
         """Calls of which everything but the anchor is right."""
         self.untrusted = 0
+        self._unanchored: Counter[str] = Counter()  # calls by the URL of a certificate that leads to no anchor
         self._noted: NotedCertificates | None = None
         self._core: Supposing | None = None
 
@@ -77,6 +80,15 @@ class Analysis:
         elif record.outcome == Outcome.UNTRUSTED:
             self.untrusted += 1
             self.only_anchor_missing += self.supposed() is not None
+            if record.detail == Detail.UNTRUSTED_CHAIN and record.x5u is not None:
+                self._unanchored[record.x5u] += int(
+                    record.x5u in self._unanchored or len(self._unanchored) < _MOST_URLS
+                )
+
+    @property
+    def unknown_issuers(self) -> list[tuple[str, int]]:
+        """Where the chains lead that lead to no anchor, with their calls."""
+        return issuers(self._unanchored, {} if self._noted is None else self._noted.found)
 
     def noting(self, source: CertificateSource) -> CertificateSource:
         """The source to ask in the place of this one, so that `core` knows what it finds."""
@@ -104,7 +116,7 @@ def read_setup(arguments: argparse.Namespace, file: Path | None) -> Setup:
     """The operator's files, and the options in the place of what they say; `ConfigurationError` with all problems."""
     problems: list[Problem] = []
     configuration = with_options(read_configuration(file, problems), arguments)
-    return prepare(configuration, arguments.rules, live=False, problems=problems)
+    return prepare(configuration, arguments.rules, live=False, problems=problems, needs_anchors=False)
 
 
 def with_options(configuration: Configuration, arguments: argparse.Namespace) -> Configuration:

@@ -246,6 +246,8 @@ def what_applies(setup: Setup, named: Named, captures: Captures, analysed: bool)
         yield f"configuration: {configuration.file or 'none found, the defaults'}; {rules}{observes}"
     if not setup.rules.rules:
         yield "no rules, so no call is judged: write some (docs/rules.md), or name a file of them with --rules"
+    if setup.lacks_anchors and not analysed:
+        yield "warning: no trust anchors: no chain can be trusted, the rest is judged ([trust].anchors, or --anchors)"
     for fault in (*setup.remarks, *named.remarks(captures)):
         yield f"warning: {fault}"
 

@@ -74,7 +74,7 @@ def _signed(
         if signed is None:
             return request
         if isinstance(signed, SigningError):
-            raise signed
+            raise signed.bare()
         identity, x5u = signed.identity, signed.x5u
     else:
         identity = sign_shaken(credential, caller, (called,), attest, origid, iat, call.arrived, more)

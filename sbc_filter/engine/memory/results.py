@@ -37,7 +37,7 @@ def _signature(results: Results, request: SigningRequest, answer: Answer[bytes],
             raise failure(answer.detail)
         results.signatures[request] = check_signed(answer.result, request)
     except SigningError as error:
-        results.signatures[request] = error
+        results.signatures[request] = error.bare()
 
 
 def _finding(results: Results, request: VerificationRequest, answer: Answer[ReportedResult], *_: object) -> None:

@@ -49,16 +49,18 @@ def one_reading(
     parsed and nothing else. `MessageError` if no repair leaves exactly one reading, or if the message
     grows to more than `room` octets.
     """
-    found = MessageError(Detail.HEADER_SYNTAX)
-    try:
+    try:  # the fault is not kept in a variable: with its traceback it would be a reference cycle
         message = _checked(buffer)
+    except MessageError:
+        repaired, changed = repair(buffer, starts, room)
+        if not changed:
+            raise
+    else:
         if is_plain(message):
             return message, ()
-    except MessageError as error:
-        found = error
-    repaired, changed = repair(buffer, starts, room)
-    if not changed:
-        raise found
+        repaired, changed = repair(buffer, starts, room)
+        if not changed:
+            raise MessageError(Detail.HEADER_SYNTAX)
     message = _checked(repaired)
     if not is_plain(message):
         raise MessageError(Detail.HEADER_SYNTAX)

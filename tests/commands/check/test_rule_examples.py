@@ -161,6 +161,33 @@ def test_what_is_said_of_a_rule_that_verifies(keys: dict[str, str], sentence: st
     assert failures(folder, VERIFY + example(**keys)) == [f"rule 'verify' (line 1): example[1]: {sentence}"]
 
 
+TAGGED = "INVITE sip:1@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bK1\nMax-Forwards: 70\n"
+TAGGED += "From: <sip:+12155550100@a>;tag=1\nTo: <sip:+12155550199@b>;tag=2\nCall-ID: 1\nCSeq: 2 INVITE\n"
+NO_FROM = TAGGED.replace("From:", "X-From:").replace(";tag=2", "")
+
+
+@pytest.mark.parametrize(
+    ("keys", "result"),
+    [
+        ({"message": f'"""{NO_FROM}"""'}, "unparseable.header-missing"),
+        ({"message": f'"""{TAGGED}"""'}, "not-examined.in-dialog"),
+        ({"capture": '"calls.pcap"'}, "not-examined.no-direction"),
+        ({"capture": '"calls.pcap"', "packet": "2"}, "not-examined.no-direction"),
+    ],
+)
+def test_a_call_for_which_no_condition_counts_tests_nothing(keys: dict[str, str], result: str, folder: Path) -> None:
+    """With `matches = false`, unless this result is what is expected; also if another rule decides it."""
+    capture(folder, arriving(invite(), dst="198.18.0.1"), arriving(invite(number=2), dst="198.18.0.1"))
+    other = VERIFY.replace("verify", "other", 1)
+    vague = example(**keys, matches="false") + example(**keys, matches="false", outcome=f'"{result.split(".")[0]}"')
+    said = failures(folder, SPAM + vague + example(**keys, matches="false", outcome=f'"{result}"') + other)
+    sentence = f"the call is {result} whatever the conditions say: change it, or expect outcome = '{result}'"
+    if "capture" in keys:
+        sentence = f"packet {keys.get('packet', '1')}: {sentence}"
+    further = "" if "capture" not in keys or "packet" in keys else " (and 1 further call)"
+    assert said == [*(f"rule 'spam' (line 1): example[{at}]: {sentence}{further}" for at in (1, 2)), ""]
+
+
 def test_the_rule_of_an_example_is_enforced_and_others_do_not_depend_on_the_call_id(folder: Path) -> None:
     monitored = SPAM + 'mode = "monitor"\n' + example(caller='"19005550100"', verdict='"reject"', code="607")
     some = SPAM.replace("spam", "some") + "enforce_percent = 1\n" + example(caller='"19005550100"', verdict='"reject"')

@@ -30,6 +30,7 @@ from sbc_filter.certificates.source import certificate_path
 from sbc_filter.cli import main
 from sbc_filter.lab.certificate_maker import X5U, pem
 from sbc_filter.pki.crl import RevocationList
+from sbc_filter.system.clock_state import clock_state
 
 RULES = f'{VERIFY}[rule.on]\ninvalid = "reject"\n'
 GOOD, SPOOFED = invite(identity()), invite(identity(), caller="13125550123", number=2)
@@ -158,7 +159,11 @@ def test_the_evidence_of_a_call(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert (listed["number"], listed["entries"]) == (1, 0)
     assert json.loads(found["record.json"])["detail"] == "orig-mismatch"
     assert json.loads(found["explanation.json"])["outcome"] == "invalid"
-    assert json.loads(found["clock.json"])["judged_at"] == "2027-01-15T08:00:02Z"
+    clock, state = json.loads(found["clock.json"]), clock_state()
+    assert state is not None
+    assert (clock["judged_at"], clock["from"]) == ("2027-01-15T08:00:02Z", "the capture")
+    assert clock["synchronized"] is state.synchronized
+    assert 0 <= clock["max_error_seconds"] <= state.max_error + 1
     assert b"438 Invalid Identity Header" in found["ladder.txt"]
     assert found["README.txt"].startswith(b"invalid.orig-mismatch\nThe caller of the call is not that of the token.\n")
     sums = {line[66:]: line[:64] for line in found.pop("SHA256SUMS").decode().splitlines()}

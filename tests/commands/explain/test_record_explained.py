@@ -43,6 +43,7 @@ def test_the_cause_the_standard_and_the_remedy(name: str, capsys: pytest.Capture
     assert data["record"] == json.loads(record)
 
 
+LEFT = "record not shown, good or of calls that passed without being examined: --all shows them, too"
 SPOOFED = records(make_engine(), arriving(invite(identity(), caller="13125550123")))[0]
 
 
@@ -93,15 +94,33 @@ def test_what_a_record_says(
 
 
 def test_a_journal_is_explained_record_by_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The summary of a replay is not a record. One call that failed makes the exit code 1."""
+    """The summary of a replay is not a record. One call that failed makes the exit code 1. Good ones are counted."""
     good = records(make_engine(), arriving(invite(identity())))[0]
     journal = tmp_path / "records.jsonl"
     journal.write_text(f'{good.to_json()}\n\n{SPOOFED.to_json()}\n{{"summary":{{}}}}\n')
     shown = lines(capsys, str(journal), code=1)
+    assert [shown[0], *shown[-2:]] == ["invalid.orig-mismatch", "", f"1 {LEFT}"]
+    shown = lines(capsys, str(journal), "--all", code=1)
     assert [shown[0], shown[shown.index("") + 1]] == ["passed", "invalid.orig-mismatch"]
     assert [json.loads(line)["good"] for line in lines(capsys, str(journal), "--json", code=1)] == [True, False]
     journal.write_text(good.to_json())
     assert lines(capsys, str(journal), code=0)[0] == "passed"
+    journal.write_text(f"{good.to_json()}\n" * 2)
+    assert lines(capsys, str(journal), code=0) == [f"2 {LEFT.replace('record', 'records')}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_shown"),
+    [({}, False), ({"verdict": "reject"}, True), ({"would": "drop"}, True), ({"outcome": "unparseable"}, True)],
+)
+def test_what_was_done_to_a_call_that_was_not_examined_is_shown(
+    changes: dict[str, str], is_shown: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unexamined = {**json.loads(SPOOFED.to_json()), "outcome": "not-examined", "detail": None, "verdict": "accept"}
+    record = json.dumps({**unexamined, **changes})
+    shown = lines(capsys, f"{record}\n{record}", code=1)
+    assert (len(shown) > 1) is is_shown
+    assert shown[-1].startswith("2 records not shown, ") is not is_shown
 
 
 @pytest.mark.parametrize(

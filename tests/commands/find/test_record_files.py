@@ -5,11 +5,14 @@ import gzip
 import io
 import lzma
 import os
+import zlib
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from sbc_filter.commands.find import record_files as record_files_module
 from sbc_filter.commands.find.record_files import Reader, record_files
 
 PACK: dict[str, Callable[[bytes], bytes]] = {
@@ -55,14 +58,70 @@ def test_lines_across_blocks_and_endless_ones(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["r.jsonl.1.gz", "r.jsonl.1.bz2", "r.jsonl.1.xz"])
-@pytest.mark.parametrize("data", [b"", b"\x1f\x8b\x08", b"noise", gzip.compress(b"a\n" * 100_000)[:50]])
+@pytest.mark.parametrize("data", [b"", b"\x1f\x8b\x08", b"noise", gzip.compress(b"a\n" * 100_000, mtime=0)[:50]])
 def test_a_damaged_file_is_said_and_others_are_read(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
     (tmp_path / "r.jsonl").write_bytes(b"good\n")
     reader = Reader(lambda line: b"good" in line)
     assert [line for file in record_files(tmp_path / "r.jsonl") for line in reader.lines(file)] == [b"good"]
     assert all(problem.startswith(f"{tmp_path / name} cannot be read completely: ") for problem in reader.problems)
-    assert reader.problems or not data
+    assert bool(reader.problems) is bool(data)  # a file that is empty lacks nothing
+
+
+@pytest.mark.parametrize("unit", [b"\n", b"\0", b"x" * 900 + b"\n"])
+def test_a_file_that_unpacks_without_end(tmp_path: Path, unit: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gibibyte is read at most, of a file of that size at most 200 times as much; here 10 MB."""
+    monkeypatch.setattr(record_files_module, "_UNPACKED", 10_000_000)
+    packed = gzip.compress(b"good\n" + unit * (20_000_000 // len(unit)))
+    (tmp_path / "r.jsonl.1.gz").write_bytes(packed)
+    (tmp_path / "r.jsonl").write_bytes(b"good too\n")
+    seen = list[bytes]()
+
+    def may(line: bytes) -> bool:
+        seen.append(line)
+        return b"good" in line
+
+    reader = Reader(may)
+    found = [line for file in record_files(tmp_path / "r.jsonl") for line in reader.lines(file)]
+    assert found == [b"good too", b"good\n"]
+    why = "cannot be read completely: it unpacks to more than 200 times its size"
+    assert reader.problems == [f"{tmp_path / 'r.jsonl.1.gz'} {why}"]
+    assert sum(map(len, seen)) <= 10_000_000
+    assert len(seen) <= 50_000
+
+
+def test_a_large_file_may_unpack_to_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its size counts, so that the time depends on what is there."""
+    monkeypatch.setattr(record_files_module, "_UNPACKED", 0)
+    written = b"".join(b"%b%b\n" % (sha256(b"%d" % at).digest().hex().encode(), b"x" * 900) for at in range(1000))
+    (tmp_path / "r.jsonl.1.gz").write_bytes(gzip.compress(written))
+    reader = Reader(lambda _: True)
+    (file,) = record_files(tmp_path / "r.jsonl")
+    assert len([*reader.lines(file)]) == 1000
+    assert (reader.problems, reader.octets) == ([], file.size)
+
+
+def test_an_xz_file_that_asks_for_much_memory(tmp_path: Path) -> None:
+    """As a block may: its header names the size of the dictionary (xz file format §5.3.1), here 4 GiB."""
+    packed = lzma.compress(b"good\n", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20}])
+    head = packed[12:16] + b"\x28" + packed[17:20]
+    data = packed[:12] + head + zlib.crc32(head).to_bytes(4, "little") + packed[24:]
+    (tmp_path / "r.jsonl.1.xz").write_bytes(data)
+    reader = Reader(lambda _: True)
+    (file,) = record_files(tmp_path / "r.jsonl")
+    assert [*reader.lines(file)] == []
+    (problem,) = reader.problems
+    assert "it needs more than 128 MiB to unpack" in problem
+
+
+def test_what_was_unpacked_before_the_damage_is_found(tmp_path: Path) -> None:
+    """As of a file that log rotation has not finished."""
+    data = b"".join(b"%06d\n" % number for number in range(100_000))
+    (tmp_path / "r.jsonl.1.gz").write_bytes(gzip.compress(data)[:-1000])
+    reader = Reader(lambda line: line == b"000007\n")
+    (file,) = record_files(tmp_path / "r.jsonl")
+    assert [*reader.lines(file)] == [b"000007\n"]
+    assert reader.problems == [f"{file.path} cannot be read completely: it is cut off"]
 
 
 def test_what_is_too_old_is_not_read(tmp_path: Path) -> None:
