@@ -279,7 +279,7 @@ class RelayShell:
         self._timer = None
         self._collect()  # an answer that has arrived counts: the source was in time, we are late
         if self._mailbox.empty:
-            for parked in self._parking.take_due(time.monotonic(), _SLICE):
+            for parked in self._parking.take_due(self.monotonic(), _SLICE):
                 self._count[CounterName.DEADLINES] += 1
                 self._resume(parked.need.id, parked.packet, Answer(None, Detail.FETCH_TIMEOUT, self._clock()))
         self._arm()
@@ -291,7 +291,7 @@ class RelayShell:
             self._timer.cancel()
             self._timer = None
         if deadline is not None:
-            left = max(deadline - time.monotonic(), 0.0)
+            left = max(deadline - self.monotonic(), 0.0)
             self._timer = asyncio.get_running_loop().call_later(left, self._guarded, self._expire)
 
     def _resume(self, need_id: int, passage: Passage, answer: AnyAnswer) -> None:
@@ -318,7 +318,7 @@ class RelayShell:
 
     def _hold(self, passage: Passage, need: Need) -> None:
         left = need.deadline - self._clock()  # by the monotonic clock from here on
-        ticket = self._parking.park(need._replace(deadline=time.monotonic() + left), passage)
+        ticket = self._parking.park(need._replace(deadline=self.monotonic() + left), passage)
         if not need.holds:
             passage.settle(ACCEPT)
         self._count[CounterName.HELD] += 1

@@ -18,6 +18,7 @@ from sbc_filter.engine.call.network import Flow, Observation
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict
+from sbc_filter.relay.connection import Side
 from sbc_filter.relay.limits import Limits
 from sbc_filter.relay.relay_shell import RelayShell
 
@@ -120,12 +121,12 @@ def relayed(engine: Engine | None = None, **options: object) -> Iterator[Relayed
 
 def exactly(peer: socket.socket, octets: bytes) -> bytes:
     """As many octets as these."""
-    got = b""
+    got = bytearray()
     while len(got) < len(octets):
-        more = peer.recv(len(octets) - len(got))
+        more = peer.recv(min(len(octets) - len(got), 1 << 16))
         assert more, got
         got += more
-    return got
+    return bytes(got)
 
 
 def until(peer: socket.socket, end: bytes) -> bytes:
@@ -156,6 +157,11 @@ def is_refused(made: Relayed) -> bool:
 def send_reset(peer: socket.socket) -> None:
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     peer.close()
+
+
+def is_read(side: Side) -> bool:
+    """Whether the relay reads what this peer sends."""
+    return side._transport is not None and side._transport.is_reading()
 
 
 def count(made: Relayed, name: str) -> int:
@@ -448,27 +454,37 @@ def test_a_peer_that_reads_no_responses_is_not_read_any_more() -> None:
 
 
 def test_a_direction_in_which_too_much_waits_is_not_read() -> None:
-    with relayed(
-        make_engine(sbc=[SBC], known=False), limits=Limits(held_octets=20_000, message_seconds=10 * LONG)
-    ) as made:
+    """Nor does the time for a message run meanwhile, though one has begun."""
+    time = FakeTime(1000.0)
+    engine = make_engine(VERIFY + "[rule.verify]\nhold_ms = 4000\n", sbc=[SBC], known=False)
+    limits = Limits(held_octets=20_000, message_seconds=1, drain_seconds=0)
+    with relayed(engine, limits=limits, monotonic=time.monotonic) as made:
         near, far = made.connect()
-        bye = tcp(follow_up(invite(), "BYE"))
-        near.sendall(CALL + bye * 200)
-        assert eventually(lambda: made.source.asked)
+        bye = tcp(follow_up(invite(), "BYE")).replace(b"\r\n\r\n", b"\r\nX: %s\r\n\r\n" % (b"y" * 2000))
+        stream, sent = bye * 100, 20 * len(bye) + 50
+        near.sendall(CALL + stream[:sent])
         (connection,) = made.shell._connections
         assert eventually(lambda: connection.near.direction.full)
+        assert eventually(lambda: not is_read(connection.near))
+        size = connection.size
         near.setblocking(False)
-        sent = 0
-        while sent < 1 << 20:
-            try:
-                sent += near.send(bye[sent % len(bye) :] + bye * 100)
-            except BlockingIOError:
-                if not _goes_on(near):
-                    break
-        assert connection.size < 1 << 18
-        made.source.asked[0][1](CHAIN)
-        whole = 200 + sent // len(bye)
-        assert exactly(far, MARKED + bye * whole) == MARKED + bye * whole
+        with contextlib.suppress(BlockingIOError):  # the kernel takes no more
+            while True:
+                sent += near.send(stream[sent % len(bye) :])
+        assert (connection.size, is_read(connection.near)) == (size, False)
+        time.now += 2
+        checked: list[str] = []
+
+        def resume() -> None:
+            checked.append(connection.check(time.now))
+            made.source.asked[0][1](CHAIN)
+            made.shell._collect()
+            checked.append(connection.check(time.now))
+
+        made.shell.soon(resume)
+        whole = MARKED + bye * (sent // len(bye))
+        assert exactly(far, whole) == whole
+    assert checked == ["", ""]
 
 
 def test_a_far_side_that_does_not_answer() -> None:
