@@ -40,8 +40,9 @@ class Shell(Protocol):
     def counters(self) -> Mapping[str, int]:
         """What happened so far, by name."""
 
-    def run(self, tick: Callable[[], None]) -> None:
-        """Work until `stop`; `tick` is called about once a second or more often."""
+    def run(self, tick: Callable[[bool], float]) -> None:
+        """Work until `stop`; `tick` is called about once a second or more often. Its argument says whether nothing
+        came since the last time, and nothing is held. It returns the seconds after which to call it again."""
 
     def stop(self) -> None:
         """Make `run` return; from any thread or signal handler."""

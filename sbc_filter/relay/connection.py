@@ -111,6 +111,8 @@ class Connection:
             self.reset()
         if all(side.lost for side in self.sides):
             self.owner.gone(self)
+            for side in self.sides:
+                side.forget()
 
 
 class Side(asyncio.BufferedProtocol):
@@ -262,6 +264,10 @@ class Side(asyncio.BufferedProtocol):
             opened: socket.socket = transport.get_extra_info("socket")
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
         transport.close()
+
+    def forget(self) -> None:
+        """Both sockets are closed: leave no cycle of references, which only a garbage collection would free."""
+        del self._connection, self.other, self.direction
 
     def _note_begin(self) -> None:
         """Note when a message begins that is not complete."""

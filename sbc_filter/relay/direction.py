@@ -190,7 +190,8 @@ class Direction:
 
     def reset(self) -> None:
         """Reset the connection."""
-        self._link.reset()
+        if not self.closed:
+            self._link.reset()
 
     def answer(self, response: bytes) -> None:
         """Send a response of the filter to the peer from whom this direction comes."""

@@ -11,7 +11,7 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import ParamSpec, Protocol
 
 from sbc_filter.concurrency.mailbox import Mailbox
 from sbc_filter.counters import CounterName, is_power_of_two
@@ -33,6 +33,7 @@ _SLICE = 32  # answers, and as many deadlines, that are handled before sockets a
 _TICK = 0.5  # seconds
 _LIMITS = {"idle": CounterName.RELAY_LIMIT_IDLE, "message": CounterName.RELAY_LIMIT_MESSAGE}
 
+P = ParamSpec("P")
 Handled = Callable[[Record, Passage, Verdict], None]
 """Takes the record of a message, the message, and its verdict. Raises as a sink of records does."""
 
@@ -108,6 +109,8 @@ class RelayShell:
         self._closing = False
         self._failure: BaseException | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._patience = _TICK  # seconds to the next tick
+        self._events = 0  # at the last tick
         self.pass_on_errors = False  # whatever `fail_open` says
 
     @property
@@ -122,10 +125,11 @@ class RelayShell:
     def _connections(self) -> set[Connection]:
         return self._acceptor.connections
 
-    def run(self, tick: Callable[[], None] | None = None) -> None:
+    def run(self, tick: Callable[[bool], float] | None = None) -> None:
         """Work until `stop`. Then decide what waits, finish what has begun, and reset what is left.
 
-        `tick` is called between messages, about once a second or more often.
+        `tick` is called between messages, about once a second or more often. Its argument says whether nothing came
+        since the last time, and no message is held. It returns the seconds after which to call it at the latest.
         """
         asyncio.run(self._work(tick))
         if self._failure is not None:
@@ -152,7 +156,7 @@ class RelayShell:
 
     # The loop.
 
-    async def _work(self, tick: Callable[[], None] | None) -> None:
+    async def _work(self, tick: Callable[[bool], float] | None) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._unexpected)
         self._ended = asyncio.Event()
@@ -164,8 +168,8 @@ class RelayShell:
             while not self._stop:
                 self._guarded(self._check_limits)
                 if tick is not None:
-                    self._guarded(tick)
-                await self._wait(_TICK)
+                    self._guarded(self._tick, tick)
+                await self._wait(min(_TICK, self._patience))
             await self._drain()
         finally:
             self._acceptor.stop()
@@ -185,6 +189,11 @@ class RelayShell:
         except TimeoutError:
             return
 
+    def _tick(self, tick: Callable[[bool], float]) -> None:
+        events = self._count[CounterName.RELAY_MESSAGES] + self._count[CounterName.RELAY_CONNECTIONS]
+        self._patience = tick(events == self._events and not len(self._parking))
+        self._events = events
+
     def _wake(self) -> None:
         self._collect()
         while self._jobs:
@@ -192,10 +201,10 @@ class RelayShell:
         if self._stop and self._ended is not None:
             self._ended.set()
 
-    def _guarded(self, call: Callable[[], None]) -> None:
+    def _guarded(self, call: Callable[P, None], *arguments: P.args, **named: P.kwargs) -> None:
         """Call this; if it fails, `run` ends with its error."""
         try:
-            call()
+            call(*arguments, **named)
         except BaseException as error:
             self._failure = self._failure or error
             self.stop()

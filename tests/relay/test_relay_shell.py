@@ -2,12 +2,15 @@
 
 import contextlib
 import errno
+import gc
 import re
 import select
 import socket
 import struct
 import threading
+import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from support.calls import LAB, NOW, VERIFY, added, follow_up, identity, invite, make_engine, pai, response
@@ -168,6 +171,10 @@ def count(made: Relayed, name: str) -> int:
     return made.shell.counters.get(name, 0)
 
 
+def counted(made: Relayed, name: str, times: int) -> bool:
+    return count(made, name) == times
+
+
 def test_both_directions_of_a_call() -> None:
     with relayed() as made:
         near, far = made.connect()
@@ -262,7 +269,7 @@ def test_a_far_side_that_refuses() -> None:
         made.server.close()
         for times in (1, 2):  # what is refused does not count as a connection of the peer
             assert is_refused(made)
-            assert eventually(lambda times=times: count(made, "relay-far-side-refused") == times)
+            assert eventually(partial(counted, made, "relay-far-side-refused", times))
 
 
 def test_a_stream_that_cannot_be_read() -> None:
@@ -403,6 +410,27 @@ def test_a_stop_between_two_messages_of_a_segment_loses_neither() -> None:
     assert exactly(far, MARKED + MARKED_OTHER) == MARKED + MARKED_OTHER
     assert far.recv(1) == b""
     made.stop()
+
+
+def test_a_connection_that_is_closed_needs_no_garbage_collection() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        with relayed(make_engine(sbc=[SBC], known=False)) as made:
+            near, far = made.connect()
+            near.sendall(CALL)
+            assert eventually(lambda: made.source.asked)
+            far.sendall(OPTIONS)
+            assert exactly(near, OPTIONS) == OPTIONS
+            left = [
+                weakref.ref(each) for each in (*made.shell._connections, *next(iter(made.shell._connections)).sides)
+            ]
+            send_reset(near)
+            assert is_reset(far)
+            made.source.asked.pop()[1](CHAIN)
+            assert eventually(lambda: not any(each() for each in left))
+    finally:
+        gc.enable()
 
 
 def test_a_far_side_that_speaks_first_loses_nothing() -> None:
@@ -619,13 +647,26 @@ def test_ticks_and_descriptors_are_attended() -> None:
             heard.set()
 
         made.shell.attend(one, hear)
-        made.run = lambda: made.shell.run(ticks.release)  # type: ignore[method-assign]
+        idle = []
+
+        def tick(quiet: bool) -> float:
+            idle.append(quiet)
+            ticks.release()
+            return 0.01
+
+        made.run = lambda: made.shell.run(tick)  # type: ignore[method-assign]
         made.thread = threading.Thread(target=made.run)
         made.thread.start()
         other.send(b"x")
         assert heard.wait(LONG)
         assert ticks.acquire(timeout=LONG)
         assert ticks.acquire(timeout=LONG)
+        assert eventually(lambda: idle[-1])
+        near, far = made.connect()
+        seen = len(idle)
+        near.sendall(OPTIONS)
+        assert exactly(far, OPTIONS) == OPTIONS
+        assert eventually(lambda: False in idle[seen:])
         made.stop()
         made.server.close()
 

@@ -53,12 +53,16 @@ def relaying(lab: Lab) -> Iterator[list[Record]]:
     started: list[RelayShell] = []
     ready = threading.Event()
 
+    def tick(idle: bool) -> float:
+        ready.set()
+        return 1.0
+
     def work() -> None:
         with lab.inside("sbc"):
             opened = listeners(5059, PLAN.mark | LOCAL)
             shell = RelayShell(engine, TinySource(), opened, far_side(PLAN.mark), records.append, clock=lambda: NOW)
             started.append(shell)
-            shell.run(ready.set)
+            shell.run(tick)
 
     thread = threading.Thread(target=work)
     thread.start()
