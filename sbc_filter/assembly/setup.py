@@ -136,6 +136,13 @@ class Setup:
         """Whether a trunk names its interface, so that the engine needs the interface of each packet."""
         return any(trunk.interface for trunk in self.trunks)
 
+    @property
+    def relayed_ports(self) -> frozenset[int]:
+        """The SIP ports whose TCP connections are relayed."""
+        relay = self.configuration.relay
+        ports = self.configuration.network.ports if relay.enabled else ()
+        return frozenset(ports).difference(relay.unfiltered_ports)
+
     def plan(self) -> Plan:
         """The firewall rules that feed it."""
         return _plan(self.configuration, self.rules)

@@ -46,9 +46,15 @@ class MessageListener:
         ends = _end(packet.src, packet.sport), _end(packet.dst, packet.dport)
         self._seen(ends, "udp", packet.payload, sent, frame, now, verdict)
 
-    def message(self, data: bytes, flow: Flow, frame: Frame, now: float, verdict: Verdict) -> None:
-        """A message of a TCP connection: live it passes, whatever the verdict says."""
-        self._seen(endpoints(flow), flow.transport, data, (data,), frame, now, verdict._replace(emit=()))
+    def message(self, data: bytes, flow: Flow, frame: Frame, now: float, verdict: Verdict, relayed: bool) -> None:
+        """A message of a TCP connection. If that is not relayed live, it passes, whatever the verdict says."""
+        if not relayed:
+            self._seen(endpoints(flow), flow.transport, data, (data,), frame, now, verdict._replace(emit=()), "tcp")
+            return
+        sent: tuple[bytes, ...] = ()
+        if verdict.kind in _GOES_ON:
+            sent = (data if verdict.payload is None else verdict.payload,)
+        self._seen(endpoints(flow), flow.transport, data, sent, frame, now, verdict)
 
     def _may_be_sip(self, raw: bytes) -> bool:
         """Whether it is UDP to or from a SIP port, as far as a glance tells: most packets of a capture are media."""
@@ -66,9 +72,9 @@ class MessageListener:
         frame: Frame,
         now: float,
         verdict: Verdict,
+        unfiltered: str | None = None,
     ) -> None:
         file, number = frame.file or None, frame.number
-        unfiltered = transport if transport != "udp" else None
         record = verdict.record
         self._add(
             SeenMessage(

@@ -246,6 +246,28 @@ def test_a_call_over_tcp_is_judged_but_its_packets_leave_as_they_were(
     assert list(CaptureReader(out)) == list(CaptureReader(path))
 
 
+def test_a_call_over_tcp_is_judged_as_live_where_it_is_relayed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call, out = invite(body="v=0\r\n"), tmp_path / "out.pcap"
+    rules = '[[rule]]\nname = "no"\naction = "reject"\n'
+    path = capture(tmp_path, tcp_packet(call[:200], 1), tcp_packet(call[200:], 201), rules=rules)
+    with (tmp_path / "sbc-filter.toml").open("a") as file:
+        file.write("\n[relay]\nenabled = true\n")
+    assert said(path, capsys, 0)[-2:] == [
+        "no enforce not-examined reject-rule reject 403 1",
+        "1 rejected, 1 answer sent",
+    ]
+    assert main(["replay", str(path), "--json", "--out", str(out)]) == 0
+    record, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert "unfiltered" not in record
+    assert [record[name] for name in ("packet", "transport", "verdict", "mode", "code")] == [
+        *(2, "tcp", "reject", "enforce", 403)
+    ]
+    assert (last["summary"]["rejected"], last["summary"]["unseen"]) == (1, {})
+    assert list(CaptureReader(out)) == list(CaptureReader(path))
+
+
 def test_media_on_other_ports_is_no_reason_to_remark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = capture(tmp_path, arriving(invite()), other(30000, bytes(160)))
     assert said(path, capsys)[-1] == "Nothing would change."

@@ -1,13 +1,16 @@
 """The SIP messages of a capture that came over TCP, judged by the engine that judges its datagrams.
 
-Live, the filter does not look at TCP. So what the engine says changes nothing here: no frame is changed, none is added,
-and the records say `"unfiltered":"tcp"`. What cannot be judged is counted in `Unseen`.
+No frame is changed here, and none is added: what a message becomes may need more segments than it came in. What cannot
+be judged is counted in `Unseen`.
+
+Live, the filter looks at TCP only if it is relayed. If not, what the engine says changes nothing, and the records say
+`"unfiltered":"tcp"`.
 
 The memory is bounded. If there are too many connections, or too many octets wait, the connection that was idle longest
 is forgotten. What was incomplete in it is counted.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
@@ -16,9 +19,9 @@ from sbc_filter.capture.tcp.tcp_direction import Piece, TcpDirection
 from sbc_filter.capture.tcp.tcp_messages import Lost, MessageStream
 from sbc_filter.capture.tcp.tcp_segment import Segment, parse_segment, ports_of
 from sbc_filter.capture.unseen import Reason, Unseen
-from sbc_filter.engine.call.network import Flow, Interfaces
+from sbc_filter.engine.call.network import Flow, Interfaces, Observation
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import AnyAnswer, Need, Verdict
+from sbc_filter.engine.verdict import AnyAnswer, Need, Verdict, VerdictKind
 from sbc_filter.packet.ip import address_text
 from sbc_filter.sip.lenient.request_start import method_of
 
@@ -42,8 +45,9 @@ class Judge(Protocol):
 class Listener(Protocol):
     """What hears of every message, and its verdict."""
 
-    def message(self, data: bytes, flow: Flow, frame: Frame, now: float, verdict: Verdict, /) -> None:
-        """A message that `frame` completed; `now` is the time that the engine was told."""
+    def message(self, data: bytes, flow: Flow, frame: Frame, now: float, verdict: Verdict, relayed: bool, /) -> None:
+        """A message that `frame` completed; `now` is the time that the engine was told. If it is not `relayed`, it
+        passes live, whatever the verdict says."""
 
 
 class _Direction:
@@ -74,9 +78,9 @@ class _Direction:
 class TcpReplay:
     """Call `feed` with each IP packet that is not UDP, and `finish` at the end.
 
-    `ask`, `sink`, `time_of` and `interfaces` are as in `replay_shell.Replay`. `ports` are the SIP ports. The engine has
-    to observe the transport `tcp`, so that it does not remember as done what is not done. `listener`
-    hears of each decision until it is set to None.
+    `ask`, `sink`, `time_of` and `interfaces` are as in `replay_shell.Replay`. `ports` are the SIP ports, and
+    `relayed` those whose connections are relayed live. The engine has to observe TCP but for those, so that it does not
+    remember as done what is not done. `listener` hears of each decision until it is set to None.
     """
 
     def __init__(
@@ -91,12 +95,14 @@ class TcpReplay:
         max_directions: int = MAX_DIRECTIONS,
         max_octets: int = MAX_OCTETS,
         listener: Listener | None = None,
+        relayed: Collection[int] = (),
     ) -> None:
         self._engine = engine
         self._ask = ask
         self._sink = sink
         self._time_of = time_of
         self._ports = frozenset(ports)
+        self._passing = Observation(tcp_but=frozenset(relayed))
         self._unseen = unseen
         self._interfaces = interfaces
         self._max_directions = max_directions
@@ -104,6 +110,10 @@ class TcpReplay:
         self._directions: OrderedDict[bytes, _Direction] = OrderedDict()  # the longest idle first
         self.octets = 0
         """Octets in memory."""
+        self.verdicts: Counter[VerdictKind] = Counter()
+        """Of the messages that are relayed live."""
+        self.answers = 0
+        """Of the filter, to those."""
         self._last: Frame | None = None
         self.listener = listener
         self._time = 0.0  # of the last segment that has one
@@ -156,14 +166,18 @@ class TcpReplay:
                     self._decide(found.data, direction, frame)
 
     def _decide(self, message: bytes, direction: _Direction, frame: Frame) -> None:
-        now = self._time_of(frame)
-        decision = self._engine.decide(message, direction.flow(), now)
+        now, flow = self._time_of(frame), direction.flow()
+        relayed = not self._passing.passes_tcp(flow)
+        decision = self._engine.decide(message, flow, now)
         while isinstance(decision, Need):
             decision = self._engine.resume(decision.id, self._ask(decision), now)
-        if method_of(message) == b"INVITE":
+        if relayed:
+            self.verdicts[decision.kind] += 1
+            self.answers += len(decision.emit)
+        elif method_of(message) == b"INVITE":
             self._unseen.add(Reason.LIVE_TCP, str(direction.port), 1)
         for record in (*decision.monitored, decision.record):
             if record is not None:
-                self._sink(record.of_packet(frame.number, frame.file or None, TRANSPORT))
+                self._sink(record.of_packet(frame.number, frame.file or None, None if relayed else TRANSPORT))
         if self.listener is not None:
-            self.listener.message(message, direction.flow(), frame, now, decision)
+            self.listener.message(message, flow, frame, now, decision, relayed)

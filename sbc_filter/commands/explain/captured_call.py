@@ -20,7 +20,7 @@ from sbc_filter.calls.listener import MessageListener
 from sbc_filter.calls.seen_message import SeenMessage
 from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.survey import Survey
-from sbc_filter.capture.tcp.tcp_replay import TRANSPORT, TcpReplay
+from sbc_filter.capture.tcp.tcp_replay import TcpReplay
 from sbc_filter.capture.unseen import Unseen
 from sbc_filter.commands.explain.material import IDENTITY, NotExplained, unfolded
 from sbc_filter.commands.explain.noted_source import NotedSource
@@ -114,12 +114,13 @@ class _Reading:
         setup, ports, clock = self._setup, self._ports, self._clock
         unseen = Unseen(ports)
         engine = setup.engine(_SECRET, nothing_waits=True)
-        engine.observe(Observation(transports=frozenset((TRANSPORT,))))
+        engine.observe(Observation(tcp_but=setup.relayed_ports))
         needs = Needs(source, {}, clock)
         judging = engine, lambda need: ask_for(needs, need), _ignore, clock.time_of
         listener = MessageListener(add, ports)
         interfaces = setup.tells_interfaces_apart
-        streams = TcpReplay(*judging, ports, unseen, interfaces, listener=listener)
+        relayed = setup.relayed_ports
+        streams = TcpReplay(*judging, ports, unseen, interfaces, listener=listener, relayed=relayed)
         run = Replay(*judging, Survey(ports, unseen), interfaces, leaves=False, streams=streams, listener=listener)
         named = find_captures(self._arguments.captures, ())
         with opened(named) as captures:

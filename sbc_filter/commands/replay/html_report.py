@@ -76,11 +76,11 @@ class HtmlReport:
         if self.listener is not None:
             self.listener.packet(raw, frame, now, verdict)
 
-    def message(self, data: bytes, flow: Flow, frame: Frame, now: float, verdict: Verdict) -> None:
+    def message(self, data: bytes, flow: Flow, frame: Frame, now: float, verdict: Verdict, relayed: bool) -> None:
         """A message of a TCP connection."""
-        self._own.message(data, flow, frame, now, verdict)
+        self._own.message(data, flow, frame, now, verdict, relayed)
         if self.listener is not None:
-            self.listener.message(data, flow, frame, now, verdict)
+            self.listener.message(data, flow, frame, now, verdict, relayed)
 
     def write(
         self,

@@ -5,6 +5,7 @@ import contextlib
 import os
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations
@@ -17,9 +18,9 @@ from sbc_filter.assembly.setup import Setup
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.merge import Captures
 from sbc_filter.capture.record_survey import RecordSurvey
-from sbc_filter.capture.replay_shell import Replay
+from sbc_filter.capture.replay_shell import FrameCount, Replay
 from sbc_filter.capture.survey import Survey
-from sbc_filter.capture.tcp.tcp_replay import TRANSPORT, TcpReplay
+from sbc_filter.capture.tcp.tcp_replay import TcpReplay
 from sbc_filter.capture.unseen import Unseen
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.source import CertificateSource
@@ -37,7 +38,7 @@ from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import AnyAnswer, Need
+from sbc_filter.engine.verdict import AnyAnswer, Need, VerdictKind
 from sbc_filter.errors import EnvironmentFault, UsageFault, reason
 from sbc_filter.records.tally import Tally, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
@@ -95,11 +96,13 @@ def _replay(
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
         html = stack.enter_context(HtmlReport(arguments.html, ports, *supposed)) if arguments.html else None
         engine = setup.engine(SECRET, nothing_waits=True)
-        engine.observe(Observation(transports=frozenset((TRANSPORT,))))
+        engine.observe(Observation(tcp_but=setup.relayed_ports))
         ask: Callable[[Need], AnyAnswer] = lambda need: ask_for(needs, need)  # noqa: E731
         judging = engine if analysis is None else analysis.core(engine, ask), ask, _to_all(sinks), clock.time_of
         interfaces = setup.tells_interfaces_apart
-        streams = TcpReplay(*judging, configuration.network.ports, unseen, interfaces)
+        streams = TcpReplay(
+            *judging, configuration.network.ports, unseen, interfaces, relayed=setup.relayed_ports
+        )
         run = Replay(*judging, survey, interfaces, leaves=writer is not None, streams=streams)
         gathering.attach(*(html.attach(run, streams) if html else (run, streams)))
         _write(writer, _leaving(run, with_progress(captures, title)))
@@ -107,7 +110,7 @@ def _replay(
         calls.finish()
         named_calls = gathering.examples(examples, named)
         assumed = None if analysis is None else to_dict(analysis)
-        result = Result(title, run.counters, engine.counters, tally, unseen, captures.faults, named_calls, assumed)
+        result = Result(title, with_tcp(run.counters, streams), engine.counters, tally, unseen, captures.faults, named_calls, assumed)
         if html:
             html.write(console, setup, result, named, applies, source)
     for option, learner in learners.items():
@@ -250,6 +253,14 @@ def what_applies(setup: Setup, named: Named, captures: Captures, analysed: bool)
         yield "warning: no trust anchors: no chain can be trusted, the rest is judged ([trust].anchors, or --anchors)"
     for fault in (*setup.remarks, *named.remarks(captures)):
         yield f"warning: {fault}"
+
+
+def with_tcp(counters: Mapping[FrameCount | VerdictKind, int], streams: TcpReplay) -> Counter[FrameCount | VerdictKind]:
+    """What the shell counted, with what would happen to messages that are relayed live."""
+    found = Counter(counters)
+    found.update({kind: count for kind, count in streams.verdicts.items() if kind is not VerdictKind.ACCEPT})
+    found[FrameCount.EMITTED] += streams.answers
+    return found
 
 
 def _leaving(run: Replay, frames: Iterator[Frame]) -> Iterator[Frame]:

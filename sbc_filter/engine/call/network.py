@@ -55,11 +55,16 @@ Networks = Sequence[IPv4Network | IPv6Network]
 
 class Observation(NamedTuple):
     """The messages that are decided and recorded, but pass unchanged: all of them, those of these trunks, or those over
-    these transports."""
+    TCP that are not to or from these ports."""
 
     everything: bool = False
     trunks: frozenset[str] = frozenset()
-    transports: frozenset[str] = frozenset()
+    tcp_but: frozenset[int] | None = None
+    """None if TCP is not observed more than the rest. In a replay, the ports of the relay."""
+
+    def passes_tcp(self, flow: Flow) -> bool:
+        """Whether messages of this flow pass because they are over TCP."""
+        return self.tcp_but is not None and flow.transport == "tcp" and self.tcp_but.isdisjoint((flow.sport, flow.dport))
 
 
 class Position(NamedTuple):
@@ -175,7 +180,7 @@ class Network:
         )
 
     def _seen(self, direction: Direction | None, peer: str, flow: Flow, trunk: tuple[str, bool] | None) -> Position:
-        observed = self._observed.everything or flow.transport in self._observed.transports
+        observed = self._observed.everything or self._observed.passes_tcp(flow)
         if trunk is not None:
             name, trusted = trunk
             return Position(direction, peer, name, trusted, observed=observed or name in self._observed.trunks)

@@ -1,6 +1,7 @@
 """Packets of a capture in, records out: each INVITE over TCP is judged once, whatever happens to its segments."""
 
 import tracemalloc
+from collections.abc import Collection
 
 import pytest
 from support.calls import CARRIER, LAB, SBC, arriving, follow_up, identity, invite, make_engine
@@ -14,7 +15,7 @@ from sbc_filter.capture.unseen import Reason, Unseen
 from sbc_filter.engine.call.network import Flow, Interfaces, Observation
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict
+from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict, VerdictKind
 from sbc_filter.packet.fragments import fragment
 from sbc_filter.stir.checks import CertificateRequest
 
@@ -40,11 +41,11 @@ class Run:
     """A replay of packets, with what came of it."""
 
     def __init__(
-        self, *packets: bytes, engine: Engine | None = None, gap: float = 0.1, limits: tuple[int, int] = (9, 1 << 20)
+        self, *packets: bytes, engine: Engine | None = None, gap: float = 0.1, limits: tuple[int, int] = (9, 1 << 20), relayed: Collection[int] = ()
     ) -> None:
         self.records: list[Record] = []
         self.engine = engine or make_engine(REJECT)
-        self.engine.observe(Observation(transports=frozenset(("tcp",))))
+        self.engine.observe(Observation(tcp_but=frozenset(relayed)))
         self.unseen = Unseen((5060,))
         self.streams = TcpReplay(
             self.engine,
@@ -55,6 +56,7 @@ class Run:
             self.unseen,
             False,
             *limits,
+            relayed=relayed,
         )
         survey = Survey((5060,), self.unseen)
         self.shell = Replay(self.engine, self.answer, self.records.append, survey=survey, streams=self.streams)
@@ -103,6 +105,18 @@ def test_a_call_over_tcp_is_judged_and_marked_and_no_frame_changes() -> None:
     assert list(run.unseen.sentences()) == ["2 INVITEs over TCP were judged, but live they pass unfiltered."]
     assert run.unseen.has_invites
     assert run.unseen.invites == 0
+
+
+def test_connections_that_are_relayed_are_judged_as_live() -> None:
+    """Those of other ports are not."""
+    run = Run(*connection(CALL), relayed=(5060,))
+    (record,) = run.records
+    assert (record.verdict, record.would, record.unfiltered) == ("reject", None, None)
+    assert (dict(run.streams.verdicts), run.streams.answers, run.counts) == ({VerdictKind.REJECT: 1}, 1, {})
+    run = Run(*connection(CALL), relayed=(5061,))
+    (record,) = run.records
+    assert (record.verdict, record.would, record.unfiltered) == ("accept", "reject", "tcp")
+    assert (run.streams.verdicts, run.counts) == ({}, {Reason.LIVE_TCP: (1, 1)})
 
 
 @pytest.mark.parametrize(("src", "dst"), [(CARRIER, SBC), ("2001:db8::7", "2001:db8:1::1")])

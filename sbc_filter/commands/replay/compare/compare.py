@@ -61,7 +61,7 @@ def compare(arguments: argparse.Namespace) -> int:
         first, second = (each.engine(SECRET, nothing_waits=True) for each in (now, then))
         both = TwoEngines(first, second, ask, clock.time_of, differences)
         apart = now.tells_interfaces_apart or then.tells_interfaces_apart
-        streams = TcpReplay(both, ask, calls, both.time_of, ports, unseen, apart)
+        streams = TcpReplay(both, ask, calls, both.time_of, ports, unseen, apart, relayed=now.relayed_ports)
         run = Replay(both, ask, calls, both.time_of, Survey(ports, unseen), apart, leaves=False, streams=streams)
         for frame in with_progress(captures, title):
             run.feed(frame)
