@@ -1,5 +1,6 @@
 """Which packets of a replay become messages, over UDP and TCP."""
 
+import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.packet import Raw
 from support.calls import CARRIER, CORE, NOW, SBC, arriving, identity, invite, make_engine
@@ -11,7 +12,7 @@ from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.tcp.tcp_replay import TcpReplay
 from sbc_filter.capture.unseen import Unseen
 from sbc_filter.engine.call.network import Observation
-from sbc_filter.engine.verdict import ACCEPT, Answer
+from sbc_filter.engine.verdict import ACCEPT, Answer, Need
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import Datagram, datagram_to_ip
 

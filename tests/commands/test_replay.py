@@ -264,7 +264,7 @@ def test_a_call_over_tcp_is_judged_as_live_where_it_is_relayed(
     assert [record[name] for name in ("packet", "transport", "verdict", "mode", "code")] == [
         *(2, "tcp", "reject", "enforce", 403)
     ]
-    assert (last["summary"]["rejected"], last["summary"]["unseen"]) == (1, {})
+    assert (last["summary"]["rejected"], last["summary"]["unseen"]) == (1, [])
     assert list(CaptureReader(out)) == list(CaptureReader(path))
 
 

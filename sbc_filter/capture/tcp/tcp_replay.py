@@ -117,7 +117,6 @@ class TcpReplay:
         self._last: Frame | None = None
         self.listener = listener
         self._time = 0.0  # of the last segment that has one
-        self.listener = listener
 
     def feed(self, raw: bytes, frame: Frame) -> None:
         """Judge the messages that this IP packet completes; `frame` is where it was captured."""

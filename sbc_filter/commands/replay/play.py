@@ -100,9 +100,7 @@ def _replay(
         ask: Callable[[Need], AnyAnswer] = lambda need: ask_for(needs, need)  # noqa: E731
         judging = engine if analysis is None else analysis.core(engine, ask), ask, _to_all(sinks), clock.time_of
         interfaces = setup.tells_interfaces_apart
-        streams = TcpReplay(
-            *judging, configuration.network.ports, unseen, interfaces, relayed=setup.relayed_ports
-        )
+        streams = TcpReplay(*judging, configuration.network.ports, unseen, interfaces, relayed=setup.relayed_ports)
         run = Replay(*judging, survey, interfaces, leaves=writer is not None, streams=streams)
         gathering.attach(*(html.attach(run, streams) if html else (run, streams)))
         _write(writer, _leaving(run, with_progress(captures, title)))
@@ -110,7 +108,16 @@ def _replay(
         calls.finish()
         named_calls = gathering.examples(examples, named)
         assumed = None if analysis is None else to_dict(analysis)
-        result = Result(title, with_tcp(run.counters, streams), engine.counters, tally, unseen, captures.faults, named_calls, assumed)
+        result = Result(
+            title,
+            with_tcp(run.counters, streams),
+            engine.counters,
+            tally,
+            unseen,
+            captures.faults,
+            named_calls,
+            assumed,
+        )
         if html:
             html.write(console, setup, result, named, applies, source)
     for option, learner in learners.items():

@@ -64,7 +64,9 @@ class Observation(NamedTuple):
 
     def passes_tcp(self, flow: Flow) -> bool:
         """Whether messages of this flow pass because they are over TCP."""
-        return self.tcp_but is not None and flow.transport == "tcp" and self.tcp_but.isdisjoint((flow.sport, flow.dport))
+        return (
+            self.tcp_but is not None and flow.transport == "tcp" and self.tcp_but.isdisjoint((flow.sport, flow.dport))
+        )
 
 
 class Position(NamedTuple):

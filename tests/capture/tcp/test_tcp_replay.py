@@ -41,7 +41,12 @@ class Run:
     """A replay of packets, with what came of it."""
 
     def __init__(
-        self, *packets: bytes, engine: Engine | None = None, gap: float = 0.1, limits: tuple[int, int] = (9, 1 << 20), relayed: Collection[int] = ()
+        self,
+        *packets: bytes,
+        engine: Engine | None = None,
+        gap: float = 0.1,
+        limits: tuple[int, int] = (9, 1 << 20),
+        relayed: Collection[int] = (),
     ) -> None:
         self.records: list[Record] = []
         self.engine = engine or make_engine(REJECT)
