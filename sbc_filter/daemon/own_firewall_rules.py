@@ -133,16 +133,16 @@ class OwnRules:
     def relay_listens(self, listening: bool, done: Done) -> None:
         """The first relay listens, or the last one is gone: begin to apply the rules for that.
 
-        `done` is called as by `restore`. It is not called where nothing changes: rules that were removed stay removed.
+        `done` is called as by `restore`, and at once where nothing changes: rules that were removed stay removed.
         """
-        if listening == self._relay_listens:
-            return
-        self._relay_listens = listening
-        if self._plan is not None and self._plan.relay is not None:
+        changes, self._relay_listens = listening != self._relay_listens, listening
+        if changes and self._plan is not None and self._plan.relay is not None:
             self._plan = self.planned(self._plan)
             self._listen()
             if self._removal is _Removal.NONE:
                 self.restore(done)
+                return
+        done("")
 
     def restore(self, done: Done) -> None:
         """Begin to apply the rules as they were applied last; `done` is called with why that failed, or ""."""

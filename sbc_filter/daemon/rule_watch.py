@@ -118,10 +118,15 @@ class RuleWatch:
         else:
             yield from self._not_as_planned(found, removed, now)
 
-    def relay_listens(self, listening: bool) -> None:
-        """Have the rules applied for a relay that listens, or for none. If that fails, the next look finds it."""
-        if self._owner is not None:
-            self._owner.relay_listens(listening, _ignored)
+    def relay_listens(self, listening: bool, done: Callable[[str], None] = _ignored) -> None:
+        """Have the rules applied for a relay that listens, or for none. If that fails, the next look finds it.
+
+        `done` is called when that has ended, with why it failed, or "": at once where the rules are not ours.
+        """
+        if self._owner is None:
+            done("")
+        else:
+            self._owner.relay_listens(listening, done)
 
     def _planned(self) -> Plan:
         return self._plan() if self._owner is None else self._owner.planned(self._plan())

@@ -52,6 +52,7 @@ class Owner:
 
     def relay_listens(self, listening: bool, done: Callable[[str], None], /) -> None:
         self.relay = listening
+        done(self.fault)
 
     def was_removed(self, *, applied: bool) -> bool:
         return self.removed
@@ -99,6 +100,15 @@ def test_rules_are_compared_with_those_that_the_owner_applies() -> None:
     watched = Watched(Knowing())
     assert watched.look(0.0, listed(replace(PLAN, ports=(5070,)))) == []
     assert watched.look(2.0, listed(PLAN))[0].startswith("warning: the firewall rules were changed: ")
+
+
+def test_whoever_says_that_no_relay_listens_hears_when_the_rules_are_applied() -> None:
+    owner = Owner()
+    owner.fault = "busy"
+    said: list[str] = []
+    Watched(owner).watch.relay_listens(False, said.append)
+    Watched(None).watch.relay_listens(False, said.append)  # the rules are applied by another program
+    assert (owner.relay, said) == (False, ["busy", ""])
 
 
 def test_flushed_rules_are_applied_again_at_the_first_look() -> None:
