@@ -47,7 +47,7 @@ class Connection:
         self.near.other, self.far.other = self.far, self.near
         self.sides = (self.near, self.far)
         self.touched = owner.monotonic()
-        """When the last octet came."""
+        """When the last octet came, or the connection was closed."""
         self.closed = False
         self.was_reset = False
         """Whether it was reset, by a peer or by the relay."""
@@ -75,7 +75,7 @@ class Connection:
     def check(self, now: float) -> str:
         """Look at the time; returns the limit that was passed: `idle`, `message`, or ""."""
         limits = self.owner.limits
-        if now - self.touched > limits.idle_seconds:
+        if now - self.touched > (limits.close_seconds if self.closed else limits.idle_seconds):
             self.reset()
             return "idle"
         for side in self.sides:
@@ -100,7 +100,7 @@ class Connection:
     def _close(self, *, reset: bool) -> None:
         if self.closed and (self.was_reset or not reset):
             return
-        self.closed, self.was_reset = True, reset
+        self.closed, self.was_reset, self.touched = True, reset, self.owner.monotonic()
         for side in self.sides:
             side.direction.close()
             side.close(reset=reset)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
 K = TypeVar("K")
+_OTHER_FILES = 512  # connections that are being opened, requests for certificates, logs, libraries
 
 
 class Limits(NamedTuple):
@@ -19,6 +20,8 @@ class Limits(NamedTuple):
     """From the first octet of a message to its last."""
     idle_seconds: float = 3600.0
     """Without an octet in either direction, after which a connection is reset."""
+    close_seconds: float = 30.0
+    """After both peers have ended, for what they have not taken."""
     drain_seconds: float = 5.0
     """After a stop, for what has begun."""
     held_octets: int = 1 << 18
@@ -29,6 +32,11 @@ class Limits(NamedTuple):
     """Of all connections in memory. With more, connections of the sender that has most are reset."""
     answer_octets: int = 1 << 18
     """That a peer has not taken, with the responses of the filter. With more, that peer itself is not read."""
+
+
+def descriptors_of_relay(connections: int) -> int:
+    """The files and sockets that a relay process with so many connections may have open: each has two sides."""
+    return _OTHER_FILES + 2 * connections
 
 
 class Senders:

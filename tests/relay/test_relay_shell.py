@@ -361,6 +361,31 @@ def test_time_limits(seconds: float, octets: bytes, limit: str) -> None:
         assert eventually(lambda: count(made, f"relay-limit-{limit}") == 1)
 
 
+def test_a_peer_that_does_not_read_what_is_left_after_both_ended() -> None:
+    """Its connection ends, though it is not idle for long."""
+    time = FakeTime(1000.0)
+    with relayed(monotonic=time.monotonic) as made:
+        near, far = made.connect()
+        (connection,) = made.shell._connections
+        sent = 0
+        while not connection.far.unwritten:  # the kernel has taken what it takes
+            near.sendall(OPTIONS * 100)
+            sent += 100
+            assert eventually(partial(counted, made, "relay-messages", sent))
+        near.shutdown(socket.SHUT_WR)
+        far.shutdown(socket.SHUT_WR)
+        assert near.recv(1) == b""
+        assert eventually(lambda: connection.closed)
+        time.now += 29
+        checked: list[str] = []
+        made.shell.soon(lambda: checked.append(connection.check(time.now)))
+        assert eventually(lambda: checked)
+        assert (checked, count(made, "relay-connections-now")) == ([""], 1)
+        time.now += 2
+        assert eventually(lambda: count(made, "relay-connections-now") == 0)
+        assert (count(made, "relay-limit-idle"), count(made, "relay-resets")) == (1, 1)
+
+
 def test_too_many_octets_cost_the_peer_that_has_most() -> None:
     with relayed(limits=Limits(octets=10_000)) as made:
         near, far = made.connect()

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from sbc_filter.certificates.socket_server import descriptors_for
-from sbc_filter.commands.check.warnings import few_descriptors
+from sbc_filter.commands.check.warnings import few_descriptors, needed_descriptors
+from sbc_filter.config.settings import Configuration, QueueConfiguration, RelaySettings
 
 PROGRAM = """
 import resource, sys
@@ -55,11 +56,27 @@ def test_room_for_connections(soft: int, hard: int, connections: int, room: int,
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"{room} {now} {hard}\n"
 
 
+def with_workers(count: int, relay: RelaySettings | None = None) -> Configuration:
+    return Configuration(queue=QueueConfiguration(workers=count), relay=relay or RelaySettings())
+
+
+def test_the_two_sides_of_each_relayed_connection_count() -> None:
+    relay = RelaySettings(enabled=True, connections=4000)
+    assert needed_descriptors(with_workers(2, relay)) == 8512
+    assert needed_descriptors(with_workers(2, RelaySettings(enabled=True, connections=1))) == 1024 + 2 * 128
+    assert needed_descriptors(with_workers(2, RelaySettings(connections=4000))) == 1024 + 2 * 128
+    assert list(few_descriptors(with_workers(2, relay), 8512)) == []
+    assert list(few_descriptors(with_workers(2, relay), 8511)) == [
+        "a process here may open 8511 files, and a relay with 4000 connections may need 8512: connections may be reset:"
+        " set LimitNOFILE=8512 in the unit, or `ulimit -n`, or choose fewer [relay].connections"
+    ]
+
+
 def test_a_limit_that_is_too_low_for_the_workers_is_named() -> None:
     assert descriptors_for(8) == 1024 + 8 * 128
     assert descriptors_for(64) == 1024 + 2048  # the server closes further connections
-    assert list(few_descriptors(8, 2048)) == []
-    assert list(few_descriptors(8, 2047)) == [
+    assert list(few_descriptors(with_workers(8), 2048)) == []
+    assert list(few_descriptors(with_workers(8), 2047)) == [
         "a process here may open 2047 files, and with 8 workers the certificate process may need 2048: certificates may"
         " be missing: set LimitNOFILE=2048 in the unit, or `ulimit -n`"
     ]

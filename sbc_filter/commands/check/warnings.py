@@ -12,10 +12,11 @@ from sbc_filter.certificates.folder import INDEX, IndexFault, read_index
 from sbc_filter.certificates.socket_server import descriptors_for
 from sbc_filter.certificates.warm_up import read_list
 from sbc_filter.commands.check.patterns import slow_patterns
-from sbc_filter.config.settings import CertificateSettings
+from sbc_filter.config.settings import CertificateSettings, Configuration
 from sbc_filter.firewall.backend import applied_backend
 from sbc_filter.firewall.surroundings import surroundings
 from sbc_filter.records.tally import numbered
+from sbc_filter.relay.limits import descriptors_of_relay
 from sbc_filter.rules.model import NEVER, Conditions, Direction, Mode, RuleAction
 from sbc_filter.system.descriptors import allowed_descriptors
 from sbc_filter.system.local_addresses import forgotten, local_addresses
@@ -42,7 +43,7 @@ def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
         yield f"process.user: there is no user {configuration.user!r}, and `run` ends: `sbc-filter install` makes one"
     with contextlib.suppress(OSError):  # without Linux, nothing is known
         yield from forgotten(configuration.network.sbc, local_addresses())
-    yield from few_descriptors(configuration.queue.workers, allowed_descriptors())
+    yield from few_descriptors(configuration, allowed_descriptors())
     yield from host_remarks(setup)
     yield from _sources(configuration.certificates)
     folder = rules or configuration.rules
@@ -67,8 +68,25 @@ def host_remarks(setup: Setup) -> Iterator[str]:
     yield from surroundings(setup.plan(), applied_backend(setup.configuration.firewall.backend).name)
 
 
-def few_descriptors(workers: int, allowed: int) -> Iterator[str]:
-    """A sentence if a process may not open what so many workers need."""
+def needed_descriptors(configuration: Configuration) -> int:
+    """The files and sockets that a process may have open."""
+    relay = configuration.relay
+    return max(
+        descriptors_for(configuration.queue.workers),
+        descriptors_of_relay(relay.connections) if relay.enabled else 0,
+    )
+
+
+def few_descriptors(configuration: Configuration, allowed: int) -> Iterator[str]:
+    """A sentence for each kind of process that may not open what it needs."""
+    workers, relay = configuration.queue.workers, configuration.relay
+    needed = descriptors_of_relay(relay.connections)
+    if relay.enabled and allowed < needed:
+        yield (
+            f"a process here may open {allowed} files, and a relay with {numbered(relay.connections, 'connection')} may"
+            f" need {needed}: connections may be reset: set LimitNOFILE={needed} in the unit, or `ulimit -n`, or choose"
+            " fewer [relay].connections"
+        )
     needed = descriptors_for(workers)
     if allowed < needed:
         yield (

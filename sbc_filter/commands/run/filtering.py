@@ -11,8 +11,7 @@ from pathlib import Path
 
 from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
-from sbc_filter.certificates.socket_server import descriptors_for
-from sbc_filter.commands.check.warnings import few_descriptors, host_remarks
+from sbc_filter.commands.check.warnings import few_descriptors, host_remarks, needed_descriptors
 from sbc_filter.commands.run.terminal import listen_to_signals, status_line
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.daemon import privileges
@@ -36,8 +35,7 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
     setup = files.needed()
     console = PlainConsole(stderr=True)
     log_to_standard_error()
-    workers = setup.configuration.queue.workers
-    descriptors = allow_descriptors(descriptors_for(workers))
+    descriptors = allow_descriptors(needed_descriptors(setup.configuration))
     notices = receive_notices() if arguments.firewall else None
     if setup.configuration.user:
         privileges.become(setup.configuration.user)
@@ -64,7 +62,7 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
                 rules.apply(setup)
             supervisor.count_unfiltered()  # from the first packets on
             _say_what_runs(console, setup)
-            for remark in few_descriptors(workers, descriptors):
+            for remark in few_descriptors(setup.configuration, descriptors):
                 say(f"warning: {remark}")
             if supervisor.observing.sentence():
                 say(supervisor.observing.sentence())
