@@ -9,7 +9,7 @@ from typing import NotRequired, Protocol, TypedDict
 from sbc_filter.counters import UNFILTERED, CounterName, counters_of_unfiltered
 from sbc_filter.daemon.overload import Overload
 from sbc_filter.daemon.rule_watch import RuleWatch
-from sbc_filter.daemon.unfiltered import EnteredSinceBound, Look, Queued, UnfilteredCount
+from sbc_filter.daemon.unfiltered import EnteredSinceBound, Look, Queued, UnfilteredCount, UnrelayedCount
 from sbc_filter.firewall.handed_over import HandedOverReader, Reading
 from sbc_filter.firewall.in_force import RuleState
 from sbc_filter.firewall.plan import QueueDirection, QueueSettings
@@ -89,6 +89,7 @@ class QueueWatch:
             feed.number: [queues[at].number for queues in behind] for at, feed in enumerate(feeds) if feed.fail_open
         }
         self._counts: dict[int, UnfilteredCount] = {}
+        self._unrelayed = UnrelayedCount()
 
     def states(self) -> dict[int, QueueState]:
         """The state of each queue that is bound, by number."""
@@ -172,6 +173,8 @@ class QueueWatch:
                 self._before = None  # it failed: the next one may work
             return None
         before, self._before = self._before, None
+        for name, count in self._unrelayed.take(found.listings.values()).items():
+            self._totals.note(name, count)
         yield from self._count(found.handed_over, before)
         return found
 

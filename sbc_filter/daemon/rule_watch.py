@@ -18,6 +18,7 @@ RESTORATIONS, WINDOW = 3, 600.0  # at most so many in so many seconds
 PATIENCE = 10.0  # seconds after the start in which another unit may apply the rules
 _LONGEST = 60.0  # seconds until the next attempt after some that failed; after the first it is two
 _LOOKS = 2  # in a row before an alarm about rules that other programs apply: they may just be changing them
+_AT_END = 5.0  # seconds for the rules of a filter that stops
 _BACK = "the firewall rules are applied again: calls are filtered"
 
 
@@ -82,6 +83,7 @@ class RuleWatch:
         self._failures = 0  # in a row, of attempts to apply the rules again
         self._next_attempt = 0.0
         self._restorations = 0
+        self._relays_end = False
 
     def status(self) -> FirewallStatus:
         """The state at the last look."""
@@ -118,15 +120,24 @@ class RuleWatch:
         else:
             yield from self._not_as_planned(found, removed, now)
 
-    def relay_listens(self, listening: bool, done: Callable[[str], None] = _ignored) -> None:
-        """Have the rules applied for a relay that listens, or for none. If that fails, the next look finds it.
+    def relay_listens(self, listening: bool) -> None:
+        """Have the rules applied for a relay that listens, or for none. If that fails, the next look finds it."""
+        if self._owner is not None and not self._relays_end:
+            self._owner.relay_listens(listening, _ignored)
 
-        `done` is called when that has ended, with why it failed, or "": at once where the rules are not ours.
+    def relays_end(self, wait: Callable[[Callable[[], bool], float], object]) -> Iterator[str]:
+        """The filter stops: have the rules applied for no relay, before the last one stops listening.
+
+        `wait` lets others work until a condition is true, or for so many seconds. The sentences say why it failed.
         """
         if self._owner is None:
-            done("")
-        else:
-            self._owner.relay_listens(listening, done)
+            return
+        self._relays_end = True
+        done: list[str] = []
+        self._owner.relay_listens(False, done.append)
+        wait(lambda: bool(done), _AT_END)
+        for fault in filter(None, done or [f"the firewall rules were not applied within {_AT_END:g} s"]):
+            yield f"warning: new TCP connections may be reset while the relay stops: {fault}"
 
     def _planned(self) -> Plan:
         return self._plan() if self._owner is None else self._owner.planned(self._plan())

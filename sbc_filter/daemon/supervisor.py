@@ -57,7 +57,6 @@ from sbc_filter.records.totals import Totals
 from sbc_filter.shared_memory.shared_state import SharedState
 from sbc_filter.system.steady_clock import SteadyClock
 
-_RULES = 5.0  # seconds for the firewall rules of a filter that stops
 _STOP = 8.0  # seconds for a group of processes to exit: twice the longest `hold_ms`
 
 
@@ -97,7 +96,6 @@ class Supervisor:
         count = len(self._packet_workers)
         relays = [ManagedProcess(f"relay {at + 1}", self._work(count + at)) for at in range(count)]
         self._relays = relays if configuration.relay.enabled else []
-        self._relays_end = False
         self.workers = [*self._packet_workers, *self._relays]
         rules = RuleWatch(lambda: self.setup.plan(), self.totals, owner, time.time)
         self._queues = QueueWatch(self._feeds, count, self.totals, rules)
@@ -252,7 +250,8 @@ class Supervisor:
         self.notifier.stopping()
         if self.notifier.is_ready:
             self._say_all(self._queues.end())
-            self._intercept_no_more()
+            if self._relays:
+                self._say_all(self._queues.rules.relays_end(self.family.wait))
         for processes in ([self._dispatcher], self.workers, [self.source, self.recent]):
             self.family.end(processes, _STOP)
         if self._control is not None:
@@ -260,17 +259,6 @@ class Supervisor:
         self._certificates.close()
         self._recent_calls.close()
         self.family.close()
-
-    def _intercept_no_more(self) -> None:
-        """Have new TCP connections go as `on_overload` says: no relay will listen."""
-        if not self._relays:
-            return
-        self._relays_end = True
-        done: list[str] = []
-        self._queues.rules.relay_listens(False, done.append)
-        self.family.wait(lambda: bool(done), _RULES)
-        for fault in filter(None, done or [f"the firewall rules were not applied within {_RULES:g} s"]):
-            self.say(f"warning: new TCP connections may be reset while the relay stops: {fault}")
 
     def _heard(self, process: ManagedProcess, child: Child, message: Message) -> None:
         match message:
@@ -314,7 +302,7 @@ class Supervisor:
     def _tell_who_is_there(self) -> None:
         """Tell the dispatcher which workers take packets, and the firewall rules whether a relay listens."""
         self._dispatcher.tell(Alive([at for at, worker in enumerate(self._packet_workers) if worker.ready]))
-        if self._relays and not self._relays_end:
+        if self._relays:
             self._queues.rules.relay_listens(any(relay.ready for relay in self._relays))
 
     # Periodic work.

@@ -7,9 +7,19 @@ now is at least every lower bound. So the count is never too high, and it is exa
 traffic, or with little, at either end.
 """
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from sbc_filter.counters import CounterName
+from sbc_filter.firewall.interception import Unrelayed, unrelayed
+
 _WRAP = 1 << 32  # the kernel counts queued packets in 32 bits
+_NAMES: Mapping[Unrelayed, CounterName] = {
+    Unrelayed.ENCRYPTED: CounterName.UNRELAYED_ENCRYPTED,
+    Unrelayed.NEW: CounterName.UNRELAYED_NEW,
+    Unrelayed.OLDER: CounterName.UNRELAYED_OLDER,
+}
 
 
 class Queued(NamedTuple):
@@ -99,6 +109,25 @@ class EnteredSinceBound:
         wraps = wraps + (entered < last) if listener == known else 0
         self._last[queue] = listener, entered, wraps
         return entered + wraps * _WRAP
+
+
+class UnrelayedCount:
+    """The TCP that passes the relay, as the rules count it.
+
+    Rules that were there before the first look have counted for another filter: their count then is left out.
+
+    Rules that were applied again begin at zero. What they had counted since the last look is lost.
+    """
+
+    def __init__(self) -> None:
+        self._last: Counter[Unrelayed] | None = None
+
+    def take(self, listings: Iterable[str]) -> Mapping[CounterName, int]:
+        """How much more there is than at the last look; `listings` are those of the rules."""
+        now = unrelayed(listings)
+        last, self._last = now if self._last is None else self._last, now
+        more = {what: now[what] - (last[what] if last[what] <= now[what] else 0) for what in Unrelayed}
+        return {_NAMES[what]: count for what, count in more.items() if count}
 
 
 def _continues(last: Look, look: Look) -> bool:

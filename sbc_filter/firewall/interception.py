@@ -59,6 +59,13 @@ def unrelayed(listings: Iterable[str]) -> Counter[Unrelayed]:
     return found
 
 
+def unrelayed_remarks(listings: Iterable[str]) -> Iterator[str]:
+    """A sentence for each kind of TCP that passed the relay."""
+    for what, count in sorted(unrelayed(listings).items()):
+        if count:
+            yield f"{what}: {count} passed unfiltered since the firewall rules were applied"
+
+
 @dataclass(frozen=True, slots=True)
 class RelayPlan:
     """How connections reach the relay."""

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sbc_filter.counters import CounterName, is_power_of_two
-from sbc_filter.engine.call.network import Flow
+from sbc_filter.engine.call.network import Flow, Interfaces
 from sbc_filter.packet.ip import sender_of
 from sbc_filter.relay.connection import Connection, Owner, reset_when_closed
 from sbc_filter.relay.limits import Senders
@@ -23,6 +23,7 @@ _LOG = logging.getLogger(__name__)
 _AT_ONCE = 16  # connections that are accepted before others are read again
 _PAUSE = 0.05  # seconds without accepting, while no file can be opened
 _BUFFER = 1 << 16  # octets that are read at a time, from all connections into one buffer
+_NO_INTERFACE = Interfaces("", "")  # a socket does not say by which one its peer's packets came
 _PORT_TAKEN = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 
 
@@ -85,7 +86,7 @@ class Acceptor:
         near.setblocking(False)
         reset_when_closed(near)
         source, target = near.getpeername(), near.getsockname()
-        flow = Flow(source[0], source[1], target[0], target[1], "tcp")
+        flow = Flow(source[0], source[1], target[0], target[1], "tcp", _NO_INTERFACE)
         sender, limits = sender_of(flow.src), self._owner.limits
         if len(self.connections) + len(self._opening) >= limits.connections:
             self._refuse(near, flow, CounterName.RELAY_LIMIT_CONNECTIONS)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
 K = TypeVar("K")
-_OTHER_FILES = 512  # connections that are being opened, requests for certificates, logs, libraries
 
 
 class Limits(NamedTuple):
@@ -32,11 +31,6 @@ class Limits(NamedTuple):
     """Of all connections in memory. With more, connections of the sender that has most are reset."""
     answer_octets: int = 1 << 18
     """That a peer has not taken, with the responses of the filter. With more, that peer itself is not read."""
-
-
-def descriptors_of_relay(connections: int) -> int:
-    """The files and sockets that a relay process with so many connections may have open: each has two sides."""
-    return _OTHER_FILES + 2 * connections
 
 
 class Senders:

@@ -49,6 +49,21 @@ def queue(entered: int, waiting: int = 0, listener: int = 17) -> QueueStatistics
     return QueueStatistics(waiting, 65531, 0, 0, entered, listener)
 
 
+def test_what_passes_the_relay_is_counted() -> None:
+    totals = Totals()
+    kernel = Kernel({50: queue(0)}, rules={50: 0})
+    watch = kernel.watch(totals)
+    for count in (3, 5):
+        kernel.listings = {
+            (
+                "iptables-save",
+                "mangle",
+            ): f'[{count}:60] -A SBC-FILTER-TCP -m comment --comment "new TCP connections past the relay" -j RETURN\n'
+        }
+        list(watch.settle())
+    assert totals.counters["unrelayed-new"] == 2
+
+
 def test_from_the_first_packet_to_the_end() -> None:
     totals = Totals()
     kernel = Kernel({50: queue(0)}, rules={50: 0})

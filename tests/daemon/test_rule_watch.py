@@ -52,7 +52,7 @@ class Owner:
 
     def relay_listens(self, listening: bool, done: Callable[[str], None], /) -> None:
         self.relay = listening
-        done(self.fault)
+        self.done = done
 
     def was_removed(self, *, applied: bool) -> bool:
         return self.removed
@@ -102,13 +102,31 @@ def test_rules_are_compared_with_those_that_the_owner_applies() -> None:
     assert watched.look(2.0, listed(PLAN))[0].startswith("warning: the firewall rules were changed: ")
 
 
-def test_whoever_says_that_no_relay_listens_hears_when_the_rules_are_applied() -> None:
+@pytest.mark.parametrize(
+    ("faults", "why"),
+    [([""], None), (["busy"], "busy"), ([], "the firewall rules were not applied within 5 s")],
+)
+def test_when_the_filter_stops_the_rules_that_intercept_go_first(faults: list[str], why: str | None) -> None:
     owner = Owner()
-    owner.fault = "busy"
-    said: list[str] = []
-    Watched(owner).watch.relay_listens(False, said.append)
-    Watched(None).watch.relay_listens(False, said.append)  # the rules are applied by another program
-    assert (owner.relay, said) == (False, ["busy", ""])
+    watch = Watched(owner).watch
+    waited: list[float] = []
+
+    def wait(done: Callable[[], bool], seconds: float) -> None:
+        waited.append(seconds)
+        assert not done()
+        for fault in faults:
+            owner.done(fault)
+        assert done() is bool(faults)
+
+    sentence = f"warning: new TCP connections may be reset while the relay stops: {why}"
+    assert list(watch.relays_end(wait)) == ([] if why is None else [sentence])
+    assert (owner.relay, waited) == (False, [5.0])
+    watch.relay_listens(True)  # a process that was just being restarted
+    assert owner.relay is False
+
+
+def test_rules_that_others_apply_are_left_alone_when_the_filter_stops() -> None:
+    assert list(Watched(None).watch.relays_end(lambda *_: pytest.fail("waits for nothing"))) == []
 
 
 def test_flushed_rules_are_applied_again_at_the_first_look() -> None:

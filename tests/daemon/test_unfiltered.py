@@ -2,7 +2,7 @@
 
 import pytest
 
-from sbc_filter.daemon.unfiltered import EnteredSinceBound, Look, Queued, UnfilteredCount
+from sbc_filter.daemon.unfiltered import EnteredSinceBound, Look, Queued, UnfilteredCount, UnrelayedCount
 
 
 def one(handed_over: int, before: int, after: int | None = None, listener: int = 17) -> Look:
@@ -106,3 +106,32 @@ def test_a_limit_is_never_below_zero() -> None:
     for look in (one(100, 100), one(101, 5, listener=19), one(130, 10, listener=20)):
         count.take(look)
     assert count.missed() == 19
+
+
+def listing(encrypted: int, new: int, older: int) -> str:
+    """As `iptables-save -c` prints it."""
+    counts = {
+        "TCP connections on TLS and WebSocket ports": encrypted,
+        "new TCP connections past the relay": new,
+        "TCP packets of connections older than the relay": older,
+    }
+    return "".join(
+        f'[{count}:60] -A SBC-FILTER-TCP -p tcp -m comment --comment "{what}" -j RETURN\n'
+        for what, count in counts.items()
+    )
+
+
+def test_each_kind_is_counted_from_the_first_look_on() -> None:
+    made = UnrelayedCount()
+    assert made.take([listing(5, 6, 7)]) == {}
+    assert made.take([listing(5, 6, 7)]) == {}
+    assert made.take([listing(6, 8, 10)]) == {"unrelayed-encrypted": 1, "unrelayed-new": 2, "unrelayed-older": 3}
+    assert made.take([listing(6, 8, 10), listing(0, 0, 1)]) == {"unrelayed-older": 1}  # IPv6
+
+
+def test_rules_that_are_applied_again_begin_at_zero() -> None:
+    made = UnrelayedCount()
+    made.take([listing(5, 6, 7)])
+    assert made.take([listing(2, 0, 9)]) == {"unrelayed-encrypted": 2, "unrelayed-older": 2}
+    assert made.take([""]) == {}
+    assert made.take([listing(1, 1, 1)]) == {"unrelayed-encrypted": 1, "unrelayed-new": 1, "unrelayed-older": 1}

@@ -9,7 +9,7 @@ import pytest
 from sbc_filter.firewall import nft
 from sbc_filter.firewall.handed_over import Reading
 from sbc_filter.firewall.in_force import RuleState, compared
-from sbc_filter.firewall.interception import RelayPlan, Unrelayed, unrelayed
+from sbc_filter.firewall.interception import RelayPlan, Unrelayed, unrelayed, unrelayed_remarks
 from sbc_filter.firewall.nft import render
 from sbc_filter.firewall.plan import Overload, Plan, Responses
 from sbc_filter.firewall.rule_tables import IpFamily
@@ -164,6 +164,11 @@ def test_counts_are_read() -> None:
         Unrelayed.OLDER: 7,
     }
     assert unrelayed([]) == {}
+    assert list(unrelayed_remarks([LISTED])) == [
+        "TCP connections on TLS and WebSocket ports: 7 passed unfiltered since the firewall rules were applied",
+        "new TCP connections past the relay: 2 passed unfiltered since the firewall rules were applied",
+    ]
+    assert list(unrelayed_remarks([])) == []
 
 
 @pytest.mark.parametrize(

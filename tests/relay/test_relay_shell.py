@@ -194,6 +194,19 @@ def test_both_directions_of_a_call() -> None:
     assert (record.verdict, record.outcome) == ("modify", "passed")
 
 
+def test_a_trunk_with_an_interface_has_no_connection() -> None:
+    """A socket does not say by which interface its peer's packets came."""
+    trunks = (
+        '[trunks.cable]\naddresses = ["127.0.0.2"]\ninterface = "eth1"\ntrusted = true\n'
+        '[trunks.any]\naddresses = ["127.0.0.0/8"]\n'
+    )
+    with relayed(make_engine(trunks + VERIFY, sbc=[SBC])) as made:
+        near, far = made.connect()
+        near.sendall(CALL)
+        assert exactly(far, MARKED) == MARKED
+    assert [record.trunk for record in made.records] == ["any"]
+
+
 def test_a_certificate_that_is_awaited_delays_its_call_on_its_connection_only() -> None:
     with relayed(make_engine(sbc=[SBC], known=False)) as made:
         (near, far), (other_near, other_far) = made.connect(), made.connect()

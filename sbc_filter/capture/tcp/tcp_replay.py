@@ -26,6 +26,7 @@ from sbc_filter.packet.ip import address_text
 from sbc_filter.sip.lenient.request_start import method_of
 
 TRANSPORT = "tcp"
+_NO_INTERFACE = Interfaces("", "")  # the relay does not know it
 MAX_DIRECTIONS = 8_192
 """Directions of connections that are known at one time; each costs less than a kilobyte, and its octets."""
 MAX_OCTETS = 8 << 20
@@ -167,6 +168,8 @@ class TcpReplay:
     def _decide(self, message: bytes, direction: _Direction, frame: Frame) -> None:
         now, flow = self._time_of(frame), direction.flow()
         relayed = not self._passing.passes_tcp(flow)
+        if relayed:
+            flow = flow._replace(interfaces=_NO_INTERFACE)
         decision = self._engine.decide(message, flow, now)
         while isinstance(decision, Need):
             decision = self._engine.resume(decision.id, self._ask(decision), now)

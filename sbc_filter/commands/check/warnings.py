@@ -14,11 +14,12 @@ from sbc_filter.certificates.warm_up import read_list
 from sbc_filter.commands.check.patterns import slow_patterns
 from sbc_filter.config.settings import CertificateSettings, Configuration
 from sbc_filter.firewall.backend import applied_backend
+from sbc_filter.firewall.host_rules import printed
+from sbc_filter.firewall.interception import unrelayed_remarks
 from sbc_filter.firewall.surroundings import surroundings
 from sbc_filter.records.tally import numbered
-from sbc_filter.relay.limits import descriptors_of_relay
 from sbc_filter.rules.model import NEVER, Conditions, Direction, Mode, RuleAction
-from sbc_filter.system.descriptors import allowed_descriptors
+from sbc_filter.system.descriptors import allowed_descriptors, descriptors_of_relay
 from sbc_filter.system.local_addresses import forgotten, local_addresses
 
 _COMPARABLE = {"direction", "trunk", "has_identity", "enforce_percent"}
@@ -65,7 +66,15 @@ def host_remarks(setup: Setup) -> Iterator[str]:
     for trunk in setup.trunks:
         if "udp" not in trunk.transport and not setup.configuration.relay.enabled:
             yield f"trunk {trunk.name!r} has only TCP: its calls pass unfiltered, unless [relay].enabled is true"
-    yield from surroundings(setup.plan(), applied_backend(setup.configuration.firewall.backend).name)
+        if trunk.interface and "tcp" in trunk.transport and setup.configuration.relay.enabled:
+            yield (
+                f"trunk {trunk.name!r} has an interface, which is not known of TCP connections: none of them belongs to"
+                " it, so rules for it do not apply to its calls over TCP: name its addresses instead"
+            )
+    firewall = applied_backend(setup.configuration.firewall.backend)
+    yield from surroundings(setup.plan(), firewall.name)
+    if setup.configuration.relay.enabled:
+        yield from unrelayed_remarks([printed(*command) for command in firewall.readings()])
 
 
 def needed_descriptors(configuration: Configuration) -> int:

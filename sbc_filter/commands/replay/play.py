@@ -100,7 +100,7 @@ def _replay(
         ask: Callable[[Need], AnyAnswer] = lambda need: ask_for(needs, need)  # noqa: E731
         judging = engine if analysis is None else analysis.core(engine, ask), ask, _to_all(sinks), clock.time_of
         interfaces = setup.tells_interfaces_apart
-        streams = TcpReplay(*judging, configuration.network.ports, unseen, interfaces, relayed=setup.relayed_ports)
+        streams = TcpReplay(*judging, ports, unseen, interfaces, relayed=setup.relayed_ports)
         run = Replay(*judging, survey, interfaces, leaves=writer is not None, streams=streams)
         gathering.attach(*(html.attach(run, streams) if html else (run, streams)))
         _write(writer, _leaving(run, with_progress(captures, title)))

@@ -284,10 +284,21 @@ def test_the_engine_is_told_of_interfaces() -> None:
         def resume(self, need_id: int, answer: AnyAnswer, now: float, /) -> Verdict | Need:
             raise AssertionError("nothing was needed")
 
-    for told, expected in ((True, Interfaces("eth1", "eth1")), (False, None)):
+    for told, expected, relayed in (
+        (True, Interfaces("eth1", "eth1"), ()),
+        (False, None, ()),
+        (True, Interfaces("", ""), (5060,)),  # the relay does not know it
+    ):
         records: list[Record] = []
         streams = TcpReplay(
-            Listening(), lambda need: Answer(None, None, 0.0), records.append, lambda _: T0, (5060,), Unseen(), told
+            Listening(),
+            lambda need: Answer(None, None, 0.0),
+            records.append,
+            lambda _: T0,
+            (5060,),
+            Unseen(),
+            told,
+            relayed=relayed,
         )
         for frame in frames(*connection(CALL)):
             streams.feed(frame.data, frame._replace(interface_name="eth1", file="a.pcap"))
