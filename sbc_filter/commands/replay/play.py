@@ -108,16 +108,8 @@ def _replay(
         calls.finish()
         named_calls = gathering.examples(examples, named)
         assumed = None if analysis is None else to_dict(analysis)
-        result = Result(
-            title,
-            with_tcp(run.counters, streams),
-            engine.counters,
-            tally,
-            unseen,
-            captures.faults,
-            named_calls,
-            assumed,
-        )
+        counts = with_tcp(run.counters, streams)
+        result = Result(title, counts, engine.counters, tally, unseen, captures.faults, named_calls, assumed)
         if html:
             html.write(console, setup, result, named, applies, source)
     for option, learner in learners.items():
