@@ -70,7 +70,7 @@ class Fed(NamedTuple):
     record: Callable[[Record], None]
     """Takes the record of a rule in monitor mode, or of a message that has no packet of its own."""
     handled: Callable[[Record, bytes, Verdict], None]
-    """Takes the record of a packet itself, the packet and its verdict."""
+    """Takes the record of a packet itself, the packet and its verdict; over TCP, the message in place of the packet."""
 
 
 class Feed(Protocol):
@@ -126,7 +126,7 @@ class RelayFeed:
         self._plan = plan
 
     def shell(self, fed: Fed) -> Shell:
-        """Listen. Records go without messages: what is kept of recent calls are packets."""
+        """Listen."""
         settings, plan = self._settings, self._plan
         return RelayShell(
             fed.engine,
@@ -134,6 +134,7 @@ class RelayFeed:
             listeners(settings.port, fed.mark | LOCAL),
             far_side(fed.mark),
             fed.record,
+            handled=lambda record, passage, verdict: fed.handled(record, passage.message, verdict),
             clock=fed.clock,
             limits=Limits(
                 connections=settings.connections,

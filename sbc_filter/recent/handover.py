@@ -19,7 +19,7 @@ from sbc_filter.engine.verdict import Verdict
 
 _SNDBUFFORCE = 32  # SO_SNDBUFFORCE of <asm-generic/socket.h>: beyond net.core.wmem_max
 _BUFFER = 4 << 20  # octets that may wait for a reader: about 1000 calls, or 30 of 60 kB
-_LARGEST = 1 << 18  # octets of one handed over call: two packets of 64 KiB and a record
+_LARGEST = 1 << 19  # octets of one handed over call: over TCP, two messages of 128 KiB, what was added, and a record
 _HEAD = Struct("=dIIIB")  # delay, octets of the record, of the packet received and of what was sent, whether a packet
 _FOLLOWED, _KEPT = 1, 2  # in the first cell
 _CELLS = 2  # of each worker: records and calls that were lost
@@ -32,7 +32,7 @@ class Handed(NamedTuple):
 
     `line` is the record as JSON with its line feed; `delay` are the seconds from its arrival to its verdict. `received`
     is an IP packet, empty for a record alone. `sent` is an IP packet if `sent_packet`, else a SIP response; empty if
-    nothing was sent.
+    nothing was sent. Over TCP, SIP messages take the place of packets.
     """
 
     line: bytes
@@ -53,7 +53,7 @@ class Sender(Protocol):
         """Hand over a record, if records are followed."""
 
     def call(self, line: bytes, delay: float, record: Record, raw: bytes, verdict: Verdict, /) -> None:
-        """Hand over a record and, if it was refused or changed, its INVITE."""
+        """Hand over a record and, if it was refused or changed, its INVITE: a packet, or over TCP the message."""
 
 
 class Reading:

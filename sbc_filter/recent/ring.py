@@ -68,11 +68,12 @@ class Ring:
         """Keep a call."""
         if not self.calls:
             return
-        received, sent = _message(handed.received), handed.sent
-        if handed.sent_packet:
-            sent = _message(sent)
+        record, received, sent = record_of(handed.line), handed.received, handed.sent
+        if record.get("transport") != "tcp":
+            received = _message(received)
+            sent = _message(sent) if handed.sent_packet else sent
         self._last += 1
-        group = str(record_of(handed.line).get("trunk") or "")
+        group = str(record.get("trunk") or "")
         call = KeptCall(self._last, group, handed.line, len(received), zlib.compress(received + sent, _LEVEL))
         self._by_number[call.number] = call
         self._groups.setdefault(group, deque()).append(call.number)

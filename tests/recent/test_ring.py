@@ -33,6 +33,14 @@ def test_messages_as_received_and_as_sent() -> None:
     assert ring[2].line == handed().line
 
 
+def test_messages_over_tcp_are_handed_over_without_packets() -> None:
+    ring = Ring(10)
+    line = json.dumps({"time": 1.0, "outcome": "invalid", "transport": "tcp", "trunk": None}).encode() + b"\n"
+    ring.add(Handed(line, 0.1, INVITE, ANSWER))
+    ring.add(Handed(line, 0.1, INVITE, INVITE + b"x", True))
+    assert [(call.received, call.sent) for call in ring.newest_first()] == [(INVITE, INVITE + b"x"), (INVITE, ANSWER)]
+
+
 def test_the_oldest_gives_way() -> None:
     ring = Ring(2)
     for _ in range(5):

@@ -22,6 +22,7 @@ from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict
 from sbc_filter.relay.connection import Side
+from sbc_filter.relay.direction import Passage
 from sbc_filter.relay.limits import Limits
 from sbc_filter.relay.relay_shell import RelayShell
 
@@ -192,6 +193,21 @@ def test_both_directions_of_a_call() -> None:
     (record,) = made.records
     assert (record.transport, record.src.split(":")[0], record.direction) == ("tcp", PEER, "inbound")
     assert (record.verdict, record.outcome) == ("modify", "passed")
+
+
+def test_a_record_goes_with_its_message_and_verdict() -> None:
+    handed: list[tuple[str, bytes, bytes | None]] = []
+
+    def handled(record: Record, passage: Passage, verdict: Verdict) -> None:
+        handed.append((record.verdict, passage.message, verdict.payload))
+
+    watch = VERIFY.replace("[[rule]]", '[[rule]]\nname = "watch"\nmode = "monitor"\naction = "reject"\n[[rule]]')
+    with relayed(make_engine(watch, sbc=[SBC]), handled=handled) as made:
+        near, far = made.connect()
+        near.sendall(CALL)
+        assert exactly(far, MARKED) == MARKED
+    assert handed == [("modify", CALL, MARKED)]
+    assert [record.rule for record in made.records] == ["watch"]
 
 
 def test_a_trunk_with_an_interface_has_no_connection() -> None:
