@@ -46,14 +46,14 @@ action = "sign"
 credential = "ours"
 origid = "4437c7eb-8f7a-4f0e-a863-f53a0e60251a"
 """
-_MESSAGE = re.compile(rb"UDP message received \[(\d+)\] bytes :\n\n")
+_MESSAGE = re.compile(rb"(?:UDP|TCP) message received \[(\d+)\] bytes :\n\n")
 MARK = re.compile(rb";verstat=([\w-]+)")
 IDENTITY = re.compile(rb"\r\nIdentity: ([\w-]+)\.([\w-]+)\.([\w-]+);info=<([^>]+)>;alg=ES256;ppt=shaken\r\n")
 _CALLED = re.compile(rb"\r\nTo: <sip:\+(\d+)@")
 
 _REQUEST = """  <send{again}><![CDATA[
     {method} sip:+[field1]@[remote_ip]:[remote_port] SIP/2.0
-    Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch{shift}]
+    Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch{shift}]
     Max-Forwards: 70
     From: <sip:+[field0]@[local_ip]:[local_port]>;tag=[call_number]
     To: <sip:+[field1]@[remote_ip]:[remote_port]>{tag}
@@ -141,6 +141,7 @@ class Load:
         self.made: Laboratory = maker.laboratory()
         self.carriers = [maker.leaf(self.made.issuing, TnAuthList(("5678",))) for _ in range(signers)]
         self._count = 0
+        self._mode = "u1"
         self.discarded = 0
         """Packets that the kernel discarded between `begin` and `end`, because SIPp did not read them in time."""
         self._callers: list[tuple[subprocess.Popen[bytes], str]] = []
@@ -181,10 +182,12 @@ class Load:
             token = _token(self.carriers[0].key, 0, calls.CALLER, calls.CALLED, number, int(time.time()))
             yield f"Identity: {token};info=<{CARRIER_X5U.format(0)}>;alg=ES256;ppt=shaken"
 
-    def begin(self, seconds: float, rate: int = 200, *, t1_ms: int = 500) -> None:
+    def begin(self, seconds: float, rate: int = 200, *, t1_ms: int = 500, mode: str = "u1") -> None:
         """Begin calls in both directions, so many a second each. Callers send again what has no response after `t1_ms`:
-        long, where a packet that is sent again has to be one that was lost, and not one that a busy machine delayed."""
-        self._t1_ms = t1_ms
+        long, where a packet that is sent again has to be one that was lost, and not one that a busy machine delayed.
+
+        `mode` is that of SIPp: UDP (u1), TCP with one socket (t1), or with one of each call (tn)."""
+        self._t1_ms, self._mode = t1_ms, mode
         self.discarded = -self._discarded()
         for host, address in (("sbc", "192.0.2.1"), ("carrier", "192.0.2.7")):
             self._answer(host, address)
@@ -242,8 +245,9 @@ class Load:
         scenario.write_text(_ANSWERER)
         messages = ("-trace_msg", "-message_file", str(self.folder / f"{host}.messages"))
         command = ("sipp", "-sf", str(scenario), "-i", address, "-p", "5060", "-mp", "16000", "-nostdin", *messages)
-        self._answering.append(self._start(host, *command))
-        assert eventually(lambda: f"{address}:5060" in self.lab.run(host, "ss", "-lun"))
+        udp = self._mode == "u1"
+        self._answering.append(self._start(host, *command, "-t", "u1" if udp else "t1"))
+        assert eventually(lambda: f"{address}:5060" in self.lab.run(host, "ss", "-lun" if udp else "-ltn"))
 
     def _call(self, host: str, near: str, far: str, direction: str, rate: int) -> None:
         scenario, lines = self.folder / f"{direction}.xml", self.folder / f"{direction}.csv"
@@ -266,6 +270,7 @@ class Load:
                 "-mp",
                 "17000",
             ),
+            *("-t", self._mode, "-max_socket", "900"),
             *("-m", str(self._count), "-r", str(rate), "-l", str(self._count), "-nostdin", "-timeout", "58s"),
             *("-trace_logs", "-log_file", str(self.folder / f"{direction}.log")),
             *("-trace_stat", "-stf", str(self.folder / f"{direction}.stat"), "-fd", "1"),
