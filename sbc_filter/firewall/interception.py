@@ -152,10 +152,12 @@ class Interception(NamedTuple):
         yield "-p tcp -m addrtype --dst-type LOCAL -j RETURN"
         to_relay = f"-j MARK --set-xmark {self._masked(LOCAL)}"
         syn = [f"-p tcp {_SYN} -m multiport --ports {ports}" for ports in multiport(self.sip)]
+        noted = f"{LOCAL:#x}/{LOCAL:#x}"
         if not self.relay.listening:
             yield from (f"{end}{match} -j DROP" for end in self._refused() for match in syn)
+            if self.tracks:  # those that a relay still has, while it finishes them
+                yield f"-p tcp {_NO_SYN} -m connmark --mark {noted} {to_relay}"
         elif self.tracks:
-            noted = f"{LOCAL:#x}/{LOCAL:#x}"
             yield from (f"{end}{match} -j CONNMARK --set-xmark {noted}" for end in self._ends() for match in syn)
             yield f"-p tcp -m connmark --mark {noted} {to_relay}"
         else:

@@ -88,6 +88,8 @@ class NftInterception:
         noted = f"ct mark & {LOCAL:#x} == {LOCAL:#x}"
         if not self._one.relay.listening:
             yield from (f"{end}{_SYN} tcp {port} {self._sip} drop" for end in self._refused() for port in _ENDS)
+            if self._one.tracks:  # those that a relay still has, while it finishes them
+                yield f"{_NO_SYN} {noted} {self._to_relay}"
         elif self._one.tracks:
             set_mark = f"ct mark set ct mark | {LOCAL:#x}"
             yield from (f"{end}{_SYN} tcp {port} {self._sip} {set_mark}" for end in self._ends() for port in _ENDS)

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -191,7 +192,20 @@ def test_while_no_relay_listens_the_policy_of_the_direction_is_that_of_udp(
         on_overload_outbound=outbound,
     )
     assert rules(plan, "-NEW") == [f"{end}-p tcp -j DROP" for end in ends]
+    finished = (
+        "-p tcp -m tcp '!' --tcp-flags SYN,ACK SYN -m connmark --mark 0x10000000/0x10000000"
+        " -j MARK --set-xmark 0x10000000/0x30000000"
+    )
+    tracked = replace(plan, tracked=True)
+    assert rules(tracked, "-OUT")[3:] == [
+        *(f"{end}-p tcp {SYN} -m multiport --ports 5060 -j DROP" for end in ends),
+        finished,  # a relay that stops finishes the connections that it has
+    ]
     assert rules(plan, "-OUT")[3:] == [f"{end}-p tcp {SYN} -m multiport --ports 5060 -j DROP" for end in ends]
+    assert chain_of_nft(tracked, "leaving")[-1] == (
+        "tcp flags & (syn | ack) != syn ct mark & 0x10000000 == 0x10000000 meta mark set meta mark & 0xdfffffff |"
+        " 0x10000000"
+    )
     assert not [line for line in added(plan) if "TPROXY" in line or "REJECT" in line or line.startswith("filter")]
     refused = chain_of_nft(plan, "relay-new")
     assert [line for line in refused if line.startswith("ip ")] == [
