@@ -321,6 +321,14 @@ def test_the_proposed_configuration_is_a_configuration(capsys: pytest.CaptureFix
     ]
 
 
+def test_the_proposed_configuration_names_a_folder_with_any_name(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(arriving(invite(identity())))
+    folder = Path("../material/certificates").rename('../material/"]\n# \U0001f600\x7f\u2028\\')
+    assert main(["replay", "my.pcap", "--anchors", "../material/root.pem", "--certificates", str(folder)]) == 0
+    written(capsys.readouterr().out)
+    assert [found[1] for found in results(capsys)] == ["passed"]
+
+
 def test_the_proposal_without_anchors_is_replayed_and_says_which_are_missing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
