@@ -25,19 +25,22 @@ def lasting(
     sleep: Callable[[float], object] = time.sleep,
     now: Callable[[], float] = time.monotonic,
 ) -> Iterator[dict[str, Any]]:
-    """Messages from the connection and from those that replace it; `say` gets a sentence about a loss.
+    """Messages from the connection and from those that replace it; `say` gets a sentence about a loss, but only one
+    about several in a row between which nothing came.
 
     The first errors of `connect` are passed on. Raises `EnvironmentFault` when the filter does not come back. The
     seconds of `sleep` and `now` are those of the module `time`.
     """
     connection, failures = connect(), 0
     while True:
-        since = now()
+        since, unsaid = now(), not failures
         with connection:
-            yield from messages(connection)
+            for message in messages(connection):
+                yield message
+                unsaid = True
         if now() - since >= _STEADY:
-            failures = 0
-        if not failures:
+            failures, unsaid = 0, True
+        if unsaid:
             say(AGAIN)
         connection, failures = _connected(connect, failures, sleep)
 

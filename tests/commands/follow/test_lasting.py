@@ -62,6 +62,12 @@ def test_each_loss_of_a_steady_connection_is_said() -> None:
     assert scene.follow() == [*[{"outcome": "passed"}, AGAIN, 0.0] * 9, END]
 
 
+def test_each_loss_between_two_records_is_said() -> None:
+    """However soon it comes."""
+    first, second = {"outcome": "passed"}, {"outcome": "stale"}
+    assert Scene((first,), (second,), (), (END,)).follow() == [first, AGAIN, 0.0, second, AGAIN, 1.0, 2.0, END]
+
+
 @pytest.mark.parametrize("gone", [NONE, ()])
 def test_a_filter_that_does_not_come_back(gone: tuple[object, ...] | None) -> None:
     """Neither a socket that is missing, nor one that is closed at once, is tried for ever."""
