@@ -14,6 +14,7 @@ from sbc_filter.errors import EnvironmentFault
 
 AGAIN = "the connection to the filter was lost: following again; records in between may be missing"
 GONE = "the connection to the filter was lost, and it does not come back: follow again when the filter runs"
+OTHER = "what answers at the control socket is not a filter: name its socket with --socket"
 _LINE = 1 << 20  # octets of a line; a record has 4096, the messages of a call in Base64 180,000
 _TRIES = 5  # to connect; one after another is lost, each after a pause that is a second longer
 _STEADY = 10.0  # seconds, after which a lost connection is not counted with those before
@@ -46,7 +47,10 @@ def lasting(
 
 
 def messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
-    """The lines that come, as objects, until the filter closes the connection."""
+    """The lines that come, as objects, until the filter closes the connection.
+
+    Raises `EnvironmentFault` if it is not a filter that sends them.
+    """
     with connection.makefile("rb") as lines:
         while True:
             try:
@@ -55,7 +59,17 @@ def messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
                 return
             if not line.endswith(b"\n"):
                 return
-            yield json.loads(line)
+            yield _object(line)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise EnvironmentFault(OTHER)
+    return found
 
 
 def _connected(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sbc_filter.commands.follow.lasting import AGAIN, GONE, lasting
+from sbc_filter.commands.follow.lasting import AGAIN, GONE, OTHER, lasting
 from sbc_filter.errors import EnvironmentFault
 
 NONE = None  # no filter listens
@@ -75,6 +75,12 @@ def test_a_filter_that_does_not_come_back(gone: tuple[object, ...] | None) -> No
     with pytest.raises(EnvironmentFault, match=f"^{GONE}$"):
         scene.follow()
     assert scene.said == [{"outcome": "passed"}, AGAIN, 0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize("line", [b"HTTP/1.1 400 Bad Request\r\n", b"[1]\n", b"\xff\n", b"[" * 100_000 + b"\n"])
+def test_a_socket_of_another_program(line: bytes) -> None:
+    with pytest.raises(EnvironmentFault, match=f"^{OTHER}$"):
+        Scene((line,)).follow()
 
 
 def test_without_a_filter_it_does_not_begin() -> None:
