@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "sbc_filter"
 ABOVE = [path for path in sorted(PACKAGE.rglob("*.py")) if path.relative_to(PACKAGE).parts[0] != "sip"]
 DECIDING = [path for path in ABOVE if path.relative_to(PACKAGE).parts[0] in ("stir", "rules", "engine")]
+ERRORS = PACKAGE / "errors.py"  # an error that was raised is copied without its stack, whatever its constructor takes
 GUARDED = {"HeaderField", "FieldText", "StatusLine"}
 PRIVATE = {"_edits", "_KEY", "_field", "apply_edits"}
 
@@ -25,7 +26,7 @@ def test_no_guarded_value_is_made_outside(path: Path) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
             name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
             assert name not in GUARDED, f"{where}: makes a {name} by itself"
-            assert name != "__new__", f"{where}: goes around a constructor"
+            assert name != "__new__" or path == ERRORS, f"{where}: goes around a constructor"
         if isinstance(node, ast.ImportFrom):
             assert PRIVATE.isdisjoint(each.name for each in node.names), f"{where}: takes what is private"
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
