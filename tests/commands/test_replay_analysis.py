@@ -16,6 +16,7 @@ from support.replayed import records_of, summary_of
 from sbc_filter.capture.frame import Frame
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.cli import main
+from sbc_filter.commands.replay import analysis as analysis_module
 from sbc_filter.lab.certificate_maker import X5U, pem
 
 FORGED = "13125550123"
@@ -320,6 +321,14 @@ def test_the_proposed_configuration_is_a_configuration(capsys: pytest.CaptureFix
     ]
 
 
+def test_the_proposed_configuration_names_a_folder_with_any_name(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(arriving(invite(identity())))
+    folder = Path("../material/certificates").rename('../material/"]\n# \U0001f600\x7f\u2028\\')
+    assert main(["replay", "my.pcap", "--anchors", "../material/root.pem", "--certificates", str(folder)]) == 0
+    written(capsys.readouterr().out)
+    assert [found[1] for found in results(capsys)] == ["passed"]
+
+
 def test_the_proposal_without_anchors_is_replayed_and_says_which_are_missing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -343,6 +352,21 @@ def test_the_proposal_without_anchors_is_replayed_and_says_which_are_missing(
     text = Path("sbc-filter.toml").read_text()
     Path("sbc-filter.toml").write_text(text.replace('# anchors = ["anchors"]', 'anchors = ["../material/root.pem"]'))
     assert [found[1] for found in results(capsys)] == ["passed", "invalid"]
+
+
+def test_a_capture_with_more_urls_than_are_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those that lead to no anchor, as of those that are missing: the third URL has two calls, and no room."""
+    monkeypatch.setattr(analysis_module, "_MOST_URLS", 2)
+    urls = [f"https://cert.example.org/{name}.pem" for name in "abcc"]
+    tokens = [identity(claims(origid=f"call {at}"), jose={"x5u": url}) for at, url in enumerate(urls)]
+    captured(*(arriving(invite(token, number=number)) for number, token in enumerate(tokens)))
+    assert analysis(capsys)["missing_certificates"] == dict.fromkeys(urls[:2], 1)
+    for url in urls:
+        certificate_path(Path("../material/certificates"), url).write_bytes(LAB.chain)
+    found = analysis(capsys, "--certificates", "../material/certificates")
+    assert (found["untrusted"], found["unknown_issuers"]) == (4, {"CN=Laboratory Root,O=Laboratory,C=US": 2})
 
 
 def test_a_token_that_is_stolen_within_the_capture(capsys: pytest.CaptureFixture[str]) -> None:

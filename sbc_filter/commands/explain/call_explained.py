@@ -1,6 +1,7 @@
 """Explains one call of a capture: its ladder, then what the engine and its checks say of the INVITE that decided."""
 
 import argparse
+import contextlib
 import json
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,8 @@ from sbc_filter.commands.explain.judge import Judge, default_rules
 from sbc_filter.commands.explain.material import Kind, Material, NotExplained
 from sbc_filter.commands.explain.noted_source import NotedSource
 from sbc_filter.commands.explain.operator_setup import read_setup_of_capture
+from sbc_filter.commands.replay.captures import find_captures
+from sbc_filter.commands.replay.spooled import read_twice
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.explanations.table import explanation_of
 from sbc_filter.outcomes import GOOD_OUTCOMES, Detail, result_name
@@ -29,10 +32,13 @@ _OF_CAPTURE = "the capture"
 
 def explain_call(arguments: argparse.Namespace) -> int:
     """Explain the call of `arguments.captures` that `arguments.call` names; returns 0 if it is a good one, else 1."""
-    setup, missing = read_setup_of_capture(arguments)
-    if not setup.rules.rules:
-        setup = replace(setup, rules=default_rules())
-    call, source = captured_call(arguments, setup)
+    with contextlib.ExitStack() as stack:
+        named = find_captures(arguments.captures, ())
+        named = named._replace(sources=read_twice(named.sources, stack))
+        setup, missing = read_setup_of_capture(arguments, named)
+        if not setup.rules.rules:
+            setup = replace(setup, rules=default_rules())
+        call, source = captured_call(arguments, setup, named)
     message = _deciding(call)
     source.begin()
     findings = None if message is None else findings_in_capture(message, setup, source, missing)

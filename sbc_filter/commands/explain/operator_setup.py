@@ -10,7 +10,7 @@ from sbc_filter.calls.proposal import scout
 from sbc_filter.commands.explain.judge import DEFAULTS
 from sbc_filter.commands.explain.material import NotExplained
 from sbc_filter.commands.replay.analysis import supposed_setup, with_options
-from sbc_filter.commands.replay.captures import find_captures, folders_of, opened
+from sbc_filter.commands.replay.captures import Named, folders_of, opened
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
 from sbc_filter.errors import Problem, reason
 from sbc_filter.system.files import read_file
@@ -36,12 +36,15 @@ def read_setup(arguments: argparse.Namespace, folders: Sequence[Path]) -> tuple[
     return setup, [*missing, *_missing(setup)]
 
 
-def read_setup_of_capture(arguments: argparse.Namespace) -> tuple[Setup, list[str]]:
-    """The files with which `replay` judges `arguments.captures`: without any, what the captures themselves propose."""
+def read_setup_of_capture(arguments: argparse.Namespace, named: Named) -> tuple[Setup, list[str]]:
+    """The files with which `replay` judges the captures: without any, what the captures themselves propose.
+
+    `named` are those of `arguments.captures`, which can be read twice.
+    """
     folders = folders_of(arguments.captures)
     if find_configuration(arguments.config, folders) is not None or arguments.rules is not None:
         return read_setup(arguments, folders)
-    proposal = scout(opened(find_captures(arguments.captures, ()))).proposal(arguments.sbc)
+    proposal = scout(opened(named)).proposal(arguments.sbc)
     setup = supposed_setup(arguments, proposal)
     taken = f"the SBC is taken to be {', '.join(proposal.sbc)} (--sbc), " if proposal.sbc else ""
     return setup, [f"no configuration: {taken}calls are judged by the defaults (--config)", *_missing(setup)]

@@ -150,5 +150,6 @@ def _next(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespac
 
 
 def _quoted(text: str) -> str:
-    """A string in TOML."""
-    return json.dumps(text)
+    """A string in TOML, which knows neither the surrogate pairs of JSON nor a raw DEL."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in quoted)

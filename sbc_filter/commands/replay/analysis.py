@@ -7,7 +7,6 @@ verified, and calls without one are signed with a key of the moment. Nothing wou
 import argparse
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -68,22 +67,19 @@ class Analysis:
         self.only_anchor_missing = 0
         """Calls of which everything but the anchor is right."""
         self.untrusted = 0
-        self._unanchored: Counter[str] = Counter()  # calls by the URL of a certificate that leads to no anchor
+        self._unanchored: dict[str, int] = {}  # calls by the URL of a certificate that leads to no anchor
         self._noted: NotedCertificates | None = None
         self._core: Supposing | None = None
 
     def __call__(self, record: Record) -> None:
         """Note what is missing for this call."""
         if record.outcome == Outcome.UNFETCHABLE and record.x5u is not None:
-            if record.x5u in self.missing or len(self.missing) < _MOST_URLS:
-                self.missing[record.x5u] = self.missing.get(record.x5u, 0) + 1
+            _count(self.missing, record.x5u)
         elif record.outcome == Outcome.UNTRUSTED:
             self.untrusted += 1
             self.only_anchor_missing += self.supposed() is not None
             if record.detail == Detail.UNTRUSTED_CHAIN and record.x5u is not None:
-                self._unanchored[record.x5u] += int(
-                    record.x5u in self._unanchored or len(self._unanchored) < _MOST_URLS
-                )
+                _count(self._unanchored, record.x5u)
 
     @property
     def unknown_issuers(self) -> list[tuple[str, int]]:
@@ -110,6 +106,12 @@ class Analysis:
         found = scout(opened(self.named)).proposal(arguments.sbc)
         rewind(self.named.sources)
         return found
+
+
+def _count(calls: dict[str, int], url: str) -> None:
+    """Count a call by its URL; those of a hostile capture only as far as there is room."""
+    if url in calls or len(calls) < _MOST_URLS:
+        calls[url] = calls.get(url, 0) + 1
 
 
 def read_setup(arguments: argparse.Namespace, file: Path | None) -> Setup:

@@ -28,7 +28,7 @@ from sbc_filter.calls.calls import Calls
 from sbc_filter.capture.frame import Frame
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.cli import main
-from sbc_filter.lab.certificate_maker import X5U, pem
+from sbc_filter.lab.certificate_maker import X5U, key_pem, pem
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.system.clock_state import clock_state
 
@@ -169,6 +169,23 @@ def test_the_evidence_of_a_call(tmp_path: Path, capsys: pytest.CaptureFixture[st
     sums = {line[66:]: line[:64] for line in found.pop("SHA256SUMS").decode().splitlines()}
     assert sums == {name: hashlib.sha256(data).hexdigest() for name, data in found.items()}
     assert not any(b"PRIVATE KEY" in data for data in found.values())
+
+
+@pytest.mark.parametrize("cut", [0, 40])
+def test_a_key_next_to_its_certificate_is_not_in_the_evidence(
+    cut: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Servers take key and chain in one file, so `--certificate` may name that. A key that is cut off is one, too."""
+    key = key_pem(LAB.leaf.key)
+    (tmp_path / "both.pem").write_bytes(LAB.chain + key[: len(key) - cut])
+    bundle = tmp_path / "evidence.zip"
+    options = "--certificate", str(tmp_path / "both.pem"), "--bundle", str(bundle)
+    lines(capsys, captured(tmp_path, *CALLS), "2", *options, code=1)
+    with zipfile.ZipFile(bundle) as archive:
+        found = {name: archive.read(name) for name in archive.namelist()}
+    assert found["certificate-1.pem"].rstrip() == LAB.chain + b"(a private key was left out)"
+    secret = key.splitlines()[1]
+    assert not any(secret in data for data in found.values())
 
 
 def test_other_calls_are_not_in_the_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

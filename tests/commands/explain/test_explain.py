@@ -272,7 +272,8 @@ def test_lines_from_an_editor(
         (b"BYE sip:a@b SIP/2.0\r\n\r\n", "the message is not an INVITE: only INVITEs are verified and signed"),
         (b"SIP/2.0 200 OK\r\n\r\n", "the message is not an INVITE"),
         (invite().replace(b"INVITE sip", b"CANCEL sip"), "the message is an ACK or CANCEL: only INVITEs carry tokens"),
-        (bytes(1 << 19), "is larger than 256 KiB"),
+        (bytes(1 << 19), "is larger than 256 KiB, and not a capture: give a part of it (grep, tail)"),
+        (bytes(1 << 25), "is larger than 16384 KiB, and not a capture: give a part of it (grep, tail)"),
         (f"Identity: ..{TOKEN[-86:]};info=<{X5U}>".encode(), "give the whole INVITE"),
     ],
 )
