@@ -46,14 +46,16 @@ def told(found: dict[str, Outcome]) -> str:
     return "; ".join(f"{direction}: {outcome}" for direction, outcome in found.items())
 
 
-def assert_all_right(found: dict[str, Outcome], *, unfiltered: bool = False, unchecked: Container[int] = (0,)) -> None:
+def assert_all_right(
+    found: dict[str, Outcome], *, unfiltered: bool = False, unchecked: Container[int] = (0,), seconds: float = SECONDS
+) -> None:
     """Every call has an end, every tenth that arrives is refused, each is treated as the rules say; or it passed by
     the filter where that may be. So many may have had no certificate."""
     print(told(found))
     for outcome in found.values():
         assert not outcome.wrong, told(found)
         assert outcome.lost == 0, told(found)
-        assert outcome.answered + outcome.refused == outcome.offered == int(SECONDS * RATE)
+        assert outcome.answered + outcome.refused == outcome.offered == int(seconds * RATE)
         assert unfiltered or outcome.unfiltered == 0, told(found)
     assert found["inbound"].unchecked in unchecked, told(found)
     assert found["outbound"].refused == 0
@@ -102,11 +104,12 @@ def test_workers_are_killed_and_drop_is_the_policy(lab: Lab, load: Load) -> None
 @pytest.mark.parametrize("policy", ["accept", "drop"])
 def test_all_is_killed_and_started_again(lab: Lab, load: Load, policy: str) -> None:
     """As a service manager does. `accept`: calls go on unfiltered meanwhile. `drop`: they wait, and are filtered."""
+    seconds = 2 * SECONDS if policy == "accept" else SECONDS
     file = load.configure(queue=WORKERS + (DROP if policy == "drop" else ""))
     with contextlib.ExitStack() as stack:
         process, _ = stack.enter_context(started(lab, file))
         pids = process.pid, *(each["pid"] for each in processes(file).values())
-        load.begin(SECONDS, RATE)
+        load.begin(seconds, RATE)
         assert eventually(lambda: all(load.ended(way) > 50 for way in ("inbound", "outbound")))
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
@@ -118,7 +121,7 @@ def test_all_is_killed_and_started_again(lab: Lab, load: Load, policy: str) -> N
             time.sleep(0.5)  # for some to wait
         stack.enter_context(started(lab, file))
         found = load.end()
-    assert_all_right(found, unfiltered=policy == "accept")
+    assert_all_right(found, unfiltered=policy == "accept", seconds=seconds)
     if policy == "accept":
         assert all(outcome.unfiltered > 0 for outcome in found.values()), told(found)
 
