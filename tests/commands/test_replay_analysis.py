@@ -98,7 +98,7 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         "  sbc-filter replay my.pcap --fetch",
         "    gets the certificates from these URLs",
         "  sbc-filter replay my.pcap --certificates DIR",
-        "    takes them from a folder",
+        f"    takes them from a folder, that of {X5U} as {certificate_path(Path(), X5U)}",
         "  sbc-filter replay my.pcap --anchors FILE",
         "    trusts the roots in this file or folder",
         "  sbc-filter replay my.pcap --outcome 'invalid*'",
@@ -153,6 +153,21 @@ def test_each_step_completes_it(capsys: pytest.CaptureFixture[str]) -> None:
         ("verify", *mismatch, "SHAKEN 1234", False),
         ("verify", "invalid", "bad-signature", "SHAKEN 1234", False),
     ]
+
+
+def test_a_folder_without_the_certificate(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file of another name counts as none, and the screen says so. It does not suggest the option that is there."""
+    captured(arriving(invite(identity())))
+    Path("mine").mkdir()
+    Path("mine/shaken.pem").write_bytes(LAB.chain)
+    assert main(["replay", "my.pcap", "--certificates", "mine"]) == 0
+    out = capsys.readouterr().out
+    said = f"mine has 1 file, none named for this URL: name it {certificate_path(Path(), X5U)}"
+    assert f"    {X5U}  1 call\n      {said}\n" in out
+    assert "--certificates DIR" not in out
+    assert main(["explain", "my.pcap", "1", "--certificates", "mine", "--json"]) == 1
+    missing = json.loads(capsys.readouterr().out)["missing"]
+    assert f"the certificate of {X5U}: {said}, or give --certificate or --fetch" in missing
 
 
 def test_the_commands_that_are_printed_give_the_same_result(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from difflib import unified_diff
 
+from sbc_filter.certificates.folder import how_to_add
 from sbc_filter.commands.explain.findings import Findings, RuleShown, Said, TokenShown
 from sbc_filter.commands.explain.judge import Judge, Judgement, with_only
 from sbc_filter.commands.explain.material import IDENTITY, Kind, Material, NotExplained, unfolded
@@ -46,7 +47,7 @@ def findings_of(
     if not whole and detail in (Detail.ORIG_MISMATCH, Detail.DEST_MISMATCH):
         raise NotExplained("the token names a party that is not named so in any call: give the whole INVITE")
     missing += [
-        f"the certificate of {url}: put it into the folder, or give --certificate or --fetch"
+        f"the certificate of {url}: {how_to_add(source.directory, url)}, or give --certificate or --fetch"
         for url, found in source.found.items()
         if found.pem is None
     ]

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sbc_filter.calls.proposal import Proposal
+from sbc_filter.certificates.folder import how_to_add
+from sbc_filter.certificates.source import certificate_path
 from sbc_filter.commands.replay.analysis import Analysis
 from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.records.tally import numbered
@@ -31,7 +33,7 @@ def advise(console: PlainConsole, analysis: Analysis, arguments: argparse.Namesp
 
 
 def _lines(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespace) -> Iterator[str]:
-    proposal, anchors = analysis.proposal, arguments.anchors
+    proposal = analysis.proposal
     yield ""
     if not proposal.sbc:
         yield "There is no configuration, and no INVITE that begins a call: nothing was judged."
@@ -43,7 +45,7 @@ def _lines(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespa
         yield f"  {'peers' if at == 0 else '     '}   {peer.address}: {sent}"
     if len(proposal.peers) > _SHOWN:
         yield f"          and {len(proposal.peers) - _SHOWN} more"
-    missing = list(_missing(analysis, anchors))
+    missing = list(_missing(analysis, arguments))
     if missing:
         yield "What is missing:"
         yield from missing
@@ -107,8 +109,8 @@ def _share(proposal: Proposal) -> str:
     return f"an end of {proposal.ends} of {numbered(proposal.invites, 'INVITE')}"
 
 
-def _missing(analysis: Analysis, anchors: Path | None) -> Iterator[str]:
-    if anchors is None:
+def _missing(analysis: Analysis, arguments: argparse.Namespace) -> Iterator[str]:
+    if arguments.anchors is None:
         yield "  trust anchors: no chain of certificates can be trusted without (--anchors FILE or DIR)"
     if analysis.only_anchor_missing:
         calls = numbered(analysis.only_anchor_missing, "call")
@@ -121,11 +123,18 @@ def _missing(analysis: Analysis, anchors: Path | None) -> Iterator[str]:
     if analysis.missing:
         calls = numbered(sum(analysis.missing.values()), "call")
         yield f"  certificates of {calls}, so their signatures were not checked; all else was:"
-        ordered = sorted(analysis.missing.items(), key=lambda entry: (-entry[1], entry[0]))
+        ordered = _most_missing(analysis)
         for url, count in ordered[:_SHOWN]:
             yield f"    {url}  {numbered(count, 'call')}"
+            if arguments.certificates is not None:
+                yield f"      {how_to_add(arguments.certificates, url)}"
         if len(ordered) > _SHOWN:
             yield f"    and {len(ordered) - _SHOWN} more"
+
+
+def _most_missing(analysis: Analysis) -> list[tuple[str, int]]:
+    """The URLs of certificates that are missing with their calls, most calls first."""
+    return sorted(analysis.missing.items(), key=lambda entry: (-entry[1], entry[0]))
 
 
 def _next(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespace) -> Iterator[str]:
@@ -134,8 +143,10 @@ def _next(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespac
     if analysis.missing and not arguments.fetch:
         yield f"  {command} --fetch"
         yield "    gets the certificates from these URLs"
-        yield f"  {command} --certificates DIR"
-        yield "    takes them from a folder"
+        if arguments.certificates is None:
+            yield f"  {command} --certificates DIR"
+            url = _most_missing(analysis)[0][0]
+            yield f"    takes them from a folder, that of {url} as {certificate_path(Path(), url)}"
     if arguments.anchors is None:
         yield f"  {command} --anchors FILE"
         yield "    trusts the roots in this file or folder"

@@ -207,7 +207,8 @@ def test_where_a_certificate_is_from(
     certificate_path(tmp_path / "folder", X5U).unlink()
     found = data(capsys, TOKEN, *config, code=1)
     assert found["tokens"][0]["certificate"] == "not here: fetch-refused"
-    assert f"the certificate of {X5U}: put it into the folder, or give --certificate or --fetch" in found["missing"]
+    put = f"put it into {tmp_path}/folder as {certificate_path(Path(), X5U)}"
+    assert f"the certificate of {X5U}: {put}, or give --certificate or --fetch" in found["missing"]
 
 
 def test_a_certificate_in_the_cache(tmp_path: Path, chain: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
