@@ -92,7 +92,7 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         f"  peers   {CARRIER}: 2 INVITEs from it, 0 to it",
         "What is missing:",
         "  trust anchors: no chain of certificates can be trusted without (--anchors FILE or DIR)",
-        "  certificates of 1 call, so their signatures were not checked; all else was:",
+        "  certificates of 1 call. Not checked without them: signatures, then replays, diversions, the Request-URI",
         f"    {X5U}  1 call",
         "How to go on:",
         "  sbc-filter replay my.pcap --fetch",
@@ -153,6 +153,18 @@ def test_each_step_completes_it(capsys: pytest.CaptureFixture[str]) -> None:
         ("verify", *mismatch, "SHAKEN 1234", False),
         ("verify", "invalid", "bad-signature", "SHAKEN 1234", False),
     ]
+
+
+def test_what_is_not_checked_without_a_certificate(capsys: pytest.CaptureFixture[str]) -> None:
+    """The signature, and all that is judged after it: a call that looks harmless may be a replay (S-063)."""
+    captured(*(arriving(invite(identity(), number=number)) for number in range(8)))
+    assert main(["explain", "my.pcap", "1", "--json"]) == 1
+    (token,) = json.loads(capsys.readouterr().out)["tokens"]
+    unchecked = {check["check"] for check in token["checks"] if check["state"] == "not reached"}
+    assert {"signature", "replay", "diversions", "target"} <= unchecked
+    assert not {"caller", "called", "fresh", "media", "url"} & unchecked
+    assert {found[1] for found in results(capsys)} == {"unfetchable"}
+    assert "replayed" in {found[1] for found in results(capsys, "--certificates", "../material/certificates")}
 
 
 def test_a_folder_without_the_certificate(capsys: pytest.CaptureFixture[str]) -> None:

@@ -122,7 +122,8 @@ def _missing(analysis: Analysis, arguments: argparse.Namespace) -> Iterator[str]
         yield f"    and {len(unknown) - _SHOWN} more"
     if analysis.missing:
         calls = numbered(sum(analysis.missing.values()), "call")
-        yield f"  certificates of {calls}, so their signatures were not checked; all else was:"
+        unchecked = "signatures, then replays, diversions, the Request-URI"
+        yield f"  certificates of {calls}. Not checked without them: {unchecked}"
         ordered = _most_missing(analysis)
         for url, count in ordered[:_SHOWN]:
             yield f"    {url}  {numbered(count, 'call')}"
