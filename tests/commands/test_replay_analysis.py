@@ -72,6 +72,7 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         "2     08:00:02    13125550123  12155550199  A       -       invalid.orig-mismatch      continue   verify  2",
         "",
         "my.pcap: 2 packets, 2 INVITEs",
+        "Calls: 2; 2 fail, 1 of them since a certificate or an anchor is missing",
         "",
         "Rule    Mode     Outcome      Detail         Treatment  Code  Calls",
         "verify  observe  invalid      orig-mismatch  continue   -         1",
@@ -127,6 +128,21 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         'name = "verify"',
         'direction = "inbound"',
         'action = "verify"',
+        "",
+        "[[rule]]",
+        'name = "verify-leaving"',
+        'direction = "outbound"',
+        "has_identity = true",
+        'action = "verify"',
+        "",
+        "# To sign, name your key in sbc-filter.toml as [credentials.NAME], and remove the # below.",
+        "# [[rule]]",
+        '# name = "sign"',
+        '# direction = "outbound"',
+        '# action = "sign"',
+        "# [rule.sign]",
+        '# credential = "NAME"',
+        '# origid = "00000000-0000-4000-8000-000000000000"',
     ]
 
 
@@ -361,7 +377,7 @@ def test_the_proposal_without_anchors_is_replayed_and_says_which_are_missing(
     assert main(["replay", "my.pcap"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [
-        "configuration: sbc-filter.toml; 1 rule of 1 file",
+        "configuration: sbc-filter.toml; 2 rules of 1 file",
         "warning: no trust anchors: no chain can be trusted, the rest is judged ([trust].anchors, or --anchors)",
     ]
     assert [found[1:3] for found in results(capsys)] == [("untrusted", "untrusted-chain"), ("invalid", "orig-mismatch")]

@@ -10,7 +10,7 @@ from typing import Any
 from sbc_filter.calls.proposal import Proposal
 from sbc_filter.certificates.folder import how_to_add
 from sbc_filter.certificates.source import certificate_path
-from sbc_filter.commands.replay.analysis import Analysis
+from sbc_filter.commands.replay.analysis import SIGN_RULE, VERIFY_RULES, Analysis
 from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.plain_console import PlainConsole
@@ -19,11 +19,12 @@ _SHOWN = 5  # URLs and peers
 _TRUNKS = 8
 _RULES = (
     "# rules/verify.toml, next to sbc-filter.toml",
-    "[[rule]]",
-    'name = "verify"',
-    'direction = "inbound"',
-    'action = "verify"',
+    *VERIFY_RULES.splitlines(),
+    "",
+    "# To sign, name your key in sbc-filter.toml as [credentials.NAME], and remove the # below.",
+    *(f"# {line}" for line in SIGN_RULE.splitlines()),
 )
+"""The rules that were assumed."""
 
 
 def advise(console: PlainConsole, analysis: Analysis, arguments: argparse.Namespace, words: Sequence[str]) -> None:

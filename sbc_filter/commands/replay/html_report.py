@@ -26,6 +26,7 @@ from sbc_filter.errors import reason
 from sbc_filter.records.tally import numbered
 from sbc_filter.report.contents import Report
 from sbc_filter.report.from_calls import line_of
+from sbc_filter.report.headline import headline
 from sbc_filter.report.selection import MOST, SAMPLES, fails, select
 from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 from sbc_filter.system.plain_console import PlainConsole
@@ -117,6 +118,11 @@ class HtmlReport:
         except OSError as error:
             raise self._fault(error) from None
         console.print(f"{self._path}: report of {numbered(len(lines), 'call')}")
+
+    def headline(self) -> str:
+        """How many calls there are, and how many fail, as on the page; empty if there are none."""
+        calls = self._calls.in_order()
+        return str(headline((call.outcome or "", call.supposed) for call in calls)) if calls else ""
 
     def _add(self, message: SeenMessage) -> None:
         call = self._calls.add(message)

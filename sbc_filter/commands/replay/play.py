@@ -107,7 +107,9 @@ def _replay(
         calls.finish()
         named_calls = gathering.examples(examples, named)
         assumed = None if analysis is None else to_dict(analysis)
-        result = Result(title, run.counters, engine.counters, tally, unseen, captures.faults, named_calls, assumed)
+        counted = html.headline() if html else gathering.headline()
+        done = run.counters, engine.counters
+        result = Result(title, *done, tally, unseen, captures.faults, named_calls, assumed, counted)
         if html:
             html.write(console, setup, result, named, applies, source)
     for option, learner in learners.items():

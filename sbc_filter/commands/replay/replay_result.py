@@ -57,6 +57,8 @@ class Result(NamedTuple):
     """A line for each result that is not a good one, with calls that have it."""
     analysis: Mapping[str, Any] | None = None
     """What was assumed and is missing, where there is no configuration."""
+    headline: str = ""
+    """How many calls there are, and how many fail; empty if they were not gathered."""
 
     def print(self, console: PlainConsole) -> None:
         """Print what became of the calls, and what would have changed."""
@@ -64,6 +66,8 @@ class Result(NamedTuple):
         if self.tally.others:
             counts.append(numbered(self.tally.others, "other message"))
         console.print(f"{self.capture}: {', '.join(counts)}")
+        if self.headline:
+            console.print(self.headline)
         if self.tally.kinds:
             self.tally.print(console)
             console.print()
