@@ -219,7 +219,7 @@ def test_the_commands_that_are_printed_give_the_same_result(capsys: pytest.Captu
     assert f"no configuration: the SBC is taken to be {sbc} (--sbc)" in explained
     assert "signature   fits (read by PyJWT)" in explained
     assert main(["explain", "my.pcap", "1", "--sbc", "203.0.113.9"]) == 1
-    assert "\n  verify-leaving: matches, enforce, decides\n" in capsys.readouterr().out
+    assert "\n  verify-leaving: matches, observe, decides\n" in capsys.readouterr().out
 
 
 def test_a_printed_command_keeps_the_time(capsys: pytest.CaptureFixture[str]) -> None:

@@ -335,6 +335,7 @@ def test_a_call_that_is_only_observed(tmp_path: Path, capsys: pytest.CaptureFixt
     lines = said(capsys, str(tmp_path / "call.sip"), "--rules", str(tmp_path / "rules.toml"), code=1)
     at = lines.index("By r the filter would reject the call with 403, but only observes:")
     assert lines[at + 1] == "  SIP/2.0 403 Forbidden"
+    assert "  r: matches, observe, decides" in lines
 
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202e"
