@@ -91,8 +91,14 @@ class HtmlReport:
         named: Named,
         applies: Sequence[str],
         source: CertificateSource,
+        options: str,
     ) -> None:
-        """Write the report; `applies` are the sentences about the files that apply, `source` has the certificates."""
+        """Write the report.
+
+        - `applies`: the sentences about the files that apply.
+        - `source`: has the certificates.
+        - `options`: those that a command has to repeat, each with a space in front.
+        """
         from sbc_filter.report.page import page
 
         calls = self._calls.in_order()
@@ -103,13 +109,13 @@ class HtmlReport:
         text = page(
             Report(
                 result.capture,
-                applies[0].removeprefix("configuration: "),
+                applies[0],
                 __version__,
                 lines,
                 details_of(chosen, setup),
                 list(_totals(result)),
                 [*result.unseen.sentences(), *result.faults, *applies[1:], *self._notes()],
-                "" if named.several else shlex.join(("sbc-filter", "explain", *named.words)),
+                "" if named.several else f"sbc-filter explain{options} {shlex.join(named.words)}",
             )
         )
         try:
