@@ -155,7 +155,7 @@ def test_the_age_of_a_token(chain: tuple[str, ...], capsys: pytest.CaptureFixtur
     found = data(capsys, TOKEN, "--at", "2027-01-15T08:01:01Z", *chain, code=1)
     assert (found["outcome"], found["detail"]) == ("stale", "stale-date")
     (failed,) = [check for check in found["tokens"][0]["checks"] if check["state"] == "failed"]
-    assert failed["values"] == "iat 2027-01-15 08:00 UTC, arrival 2027-01-15 08:01 UTC: 61 s old, at most 60 s"
+    assert failed["values"] == "iat 2027-01-15T08:00:00Z, arrival 2027-01-15T08:01:01Z: 61 s old, at most 60 s"
 
 
 @pytest.mark.parametrize("parts", [".".join(TOKEN.split(".")[:2]), TOKEN.partition(".")[0]])
