@@ -185,6 +185,24 @@ def test_what_is_not_checked_without_a_certificate(capsys: pytest.CaptureFixture
     assert "replayed" in {found[1] for found in results(capsys, "--certificates", "../material/certificates")}
 
 
+@pytest.mark.parametrize(
+    ("anchors", "said"),
+    [
+        ("empty", "trust anchors: empty has none, and no chain of certificates can be trusted without"),
+        ("../material/root.pem", "CRLs: whether certificates are revoked is not known ([trust].crls)"),
+    ],
+)
+def test_what_the_anchors_lack(anchors: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder without anchors is as good as none; with anchors, revocation is still unknown."""
+    captured(arriving(invite()))
+    Path("empty").mkdir()
+    assert main(["replay", "my.pcap", "--anchors", anchors]) == 0
+    assert capsys.readouterr().out.partition("What is missing:\n")[2].splitlines()[:2] == [
+        f"  {said}",
+        "How to go on:",
+    ]
+
+
 def test_a_folder_without_the_certificate(capsys: pytest.CaptureFixture[str]) -> None:
     """A file of another name counts as none, and the screen says so. It does not suggest the option that is there."""
     captured(arriving(invite(identity())))

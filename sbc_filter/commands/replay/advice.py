@@ -111,8 +111,13 @@ def _share(proposal: Proposal) -> str:
 
 
 def _missing(analysis: Analysis, arguments: argparse.Namespace) -> Iterator[str]:
+    trust = analysis.setup.trust
     if arguments.anchors is None:
         yield "  trust anchors: no chain of certificates can be trusted without (--anchors FILE or DIR)"
+    elif not trust.anchors:
+        yield f"  trust anchors: {arguments.anchors} has none, and no chain of certificates can be trusted without"
+    elif not trust.crls:
+        yield "  CRLs: whether certificates are revoked is not known ([trust].crls)"
     if analysis.only_anchor_missing:
         calls = numbered(analysis.only_anchor_missing, "call")
         yield f"  an anchor for {calls}: signature and claims fit, the issuer of the certificate is unknown (marked *)"
