@@ -91,7 +91,7 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         "Nothing would change.",
         "",
         "There is no configuration. What was assumed:",
-        f"  SBC     {SBC}: an end of 2 of 2 INVITEs; another: --sbc ADDRESS",
+        f"  SBC     {SBC}: an end of 2 of 2 INVITEs that begin a call; another: --sbc ADDRESS",
         f"  peers   {CARRIER}: 2 INVITEs from it, 0 to it",
         "What is missing:",
         "  trust anchors: no chain of certificates can be trusted without (--anchors FILE or DIR)",
