@@ -107,7 +107,8 @@ def _place(key: str, given: Path | None, otherwise: str, what: str) -> str:
 def _share(proposal: Proposal) -> str:
     if proposal.ends == proposal.invites == 1:
         return "an end of the only INVITE that begins a call"
-    return f"an end of {proposal.ends} of {numbered(proposal.invites, 'INVITE')} that {'begins' if proposal.invites == 1 else 'begin'} a call"
+    begin = "begins" if proposal.invites == 1 else "begin"
+    return f"an end of {proposal.ends} of {numbered(proposal.invites, 'INVITE')} that {begin} a call"
 
 
 def _missing(analysis: Analysis, arguments: argparse.Namespace) -> Iterator[str]:
