@@ -150,8 +150,11 @@ def test_what_was_tolerated_is_counted(tmp_path: Path, capsys: pytest.CaptureFix
     ]
     path = capture(tmp_path, *calls, settings=settings, rules='[[rule]]\nname = "v"\naction = "verify"\n')
     assert main(["replay", str(path), "--at", str(NOW)]) == 0
-    assert capsys.readouterr().out.splitlines()[-2:] == [
+    assert capsys.readouterr().out.splitlines()[-5:] == [
         "tolerated: no-date 3, no-user-phone 3, quoted-parameter 2",
+        "  no-date: no Date in the INVITE; iat counts",
+        "  no-user-phone: the caller's SIP URI lacks user=phone",
+        "  quoted-parameter: ppt or alg in quotes",
         "3 modified",
     ]
     assert main(["replay", str(path), "--at", str(NOW), "--json"]) == 0

@@ -9,7 +9,9 @@ from sbc_filter.capture.replay_shell import FrameCount
 from sbc_filter.capture.unseen import Unseen
 from sbc_filter.counters import CounterName
 from sbc_filter.engine.verdict import VerdictKind
-from sbc_filter.records.tally import Tally, findings, numbered
+from sbc_filter.explanations.explanation import first_sentence
+from sbc_filter.explanations.table import explanation_of_deviation
+from sbc_filter.records.tally import Tally, deviations, findings, numbered
 from sbc_filter.system.plain_console import PlainConsole
 
 _WORDS = {
@@ -86,6 +88,8 @@ class Result(NamedTuple):
             console.print(f"{numbered(removed, 'response')} to the SBC: a Reason about our tokens removed")
         for line in findings(self.done):
             console.print(line)
+        for name in deviations(self.done):
+            console.print(f"  {name}: {first_sentence(explanation_of_deviation(name).happened)}")
         parts = [f"{self._count(kind)} {word}" for kind, word in _WORDS.items() if self._count(kind)]
         if self._count(FrameCount.EMITTED):
             parts.append(f"{numbered(self._count(FrameCount.EMITTED), 'answer')} sent")
