@@ -188,7 +188,7 @@ def test_what_is_not_checked_without_a_certificate(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("anchors", "said"),
     [
-        ("empty", "trust anchors: empty has none, and no chain of certificates can be trusted without"),
+        ("empty", "trust anchors: there are none in empty, so no chain of certificates can be trusted"),
         ("../material/root.pem", "CRLs: whether certificates are revoked is not known ([trust].crls)"),
     ],
 )

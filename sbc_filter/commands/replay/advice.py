@@ -116,7 +116,7 @@ def _missing(analysis: Analysis, arguments: argparse.Namespace) -> Iterator[str]
     if arguments.anchors is None:
         yield "  trust anchors: no chain of certificates can be trusted without (--anchors FILE or DIR)"
     elif not trust.anchors:
-        yield f"  trust anchors: {arguments.anchors} has none, and no chain of certificates can be trusted without"
+        yield f"  trust anchors: there are none in {arguments.anchors}, so no chain of certificates can be trusted"
     elif not trust.crls:
         yield "  CRLs: whether certificates are revoked is not known ([trust].crls)"
     if analysis.only_anchor_missing:
