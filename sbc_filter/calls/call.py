@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from sbc_filter.calls.head import Head
-from sbc_filter.calls.seen_message import SeenMessage
+from sbc_filter.calls.seen_message import SeenMessage, host_of
 from sbc_filter.engine.record import Record, printable
 from sbc_filter.outcomes import GOOD_OUTCOMES, Detail, Outcome, result_name
 
@@ -28,8 +28,8 @@ class Call:
 
     __slots__ = (
         "_begun", "_invited", "_rank", "attestation", "call_id", "called", "caller", "detail", "file", "invites",
-        "keeps", "last_packet", "messages", "mode", "number", "omitted", "outcome", "packets", "record", "repeated",
-        "rule", "seen", "signer", "spc", "supposed", "time", "treatment", "trunk", "x5u",
+        "keeps", "last_packet", "messages", "mode", "number", "omitted", "outcome", "packets", "peer", "record",
+        "repeated", "rule", "seen", "signer", "spc", "supposed", "time", "treatment", "trunk", "x5u",
     )  # fmt: skip
 
     def __init__(self, number: int, first: SeenMessage, head: Head, *, keeps: bool = True) -> None:
@@ -70,6 +70,8 @@ class Call:
         self.rule: str | None = None
         self.mode: str | None = None
         self.trunk: str | None = None
+        self.peer: str | None = None
+        """The address of the other end, seen from the SBC; None if no INVITE of it came to or from the SBC."""
         self._rank = 0
         self._begun = first.src, first.dst, head.caller
         self._invited = first.time
@@ -136,6 +138,7 @@ class Call:
         self.called = _short(next(iter(record.dest), None)) or self.called
         self.attestation, self.trunk = record.attest, record.trunk
         self.spc, self.x5u = _short(record.spc), record.x5u
+        self.peer = _peer(record) or self.peer
 
 
 def size_of(message: SeenMessage) -> int:
@@ -157,6 +160,12 @@ def _rank(record: Record) -> int:
     if record.outcome == Outcome.NOT_EXAMINED and record.rule is None:
         return 1
     return 3 + 2 * fails(record.outcome) + (record.treatment != _CONTINUES)
+
+
+def _peer(record: Record) -> str | None:
+    if record.direction is None:
+        return None
+    return host_of(record.src if record.direction == "inbound" else record.dst)
 
 
 def _short(text: str | None) -> str | None:

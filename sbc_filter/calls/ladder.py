@@ -14,6 +14,7 @@ _MOST_COLUMNS = 6  # hosts and the filter; calls with more are told in words
 _GAP, _MARGIN = 32, 19  # characters between two columns, and in front of the first
 _STATUS = re.compile(rb"SIP/2\.0[ \t]+([1-6][0-9]{2})[ \t]*([^\r\n]{0,64})", re.IGNORECASE)
 _METHOD = re.compile(rb"\s*([A-Za-z]{1,16})[ \t]")
+_WOULD = {"modify": "changed", "reject": "rejected", "redirect": "redirected", "drop": "dropped"}
 
 
 class Step(NamedTuple):
@@ -122,6 +123,8 @@ def _note(message: SeenMessage) -> str:
         return "changed" if changed else "" if message.sent else "dropped"
     what = result_name(record.outcome, record.detail)
     done = "changed" if changed else "passed on unchanged" if message.sent else "stopped"
+    if record.would in _WOULD:  # the packet itself passes
+        done = f"would be {_WOULD[record.would]}"
     rule = f" by {readable(record.rule.encode('utf-8', 'replace'))}" if record.rule else ""
     return f"{what}: {done}{rule}"
 

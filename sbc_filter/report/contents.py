@@ -24,6 +24,7 @@ class Line(NamedTuple):
     packet: int = 0  # the first one
     file: str = ""
     changed: bool = False  # the filter would not pass every message of it unchanged
+    only_anchor_missing: bool = False  # everything else of its token is right
 
     @property
     def result(self) -> str:

@@ -337,3 +337,11 @@ def test_a_call_that_is_forgotten_makes_room_for_another() -> None:
     assert [len(each.messages) for each in (first, second, third)] == [0, 1, 0]
     assert [each.seen for each in calls.in_order()] == [1, 1, 1]
     assert calls.add(SeenMessage(4, None, 4.0, "a:1", "b:1", "udp", b"OPTIONS sip:a SIP/2.0\r\n\r\n")) is None
+
+
+@pytest.mark.parametrize(
+    ("src", "dst", "peer"), [(CARRIER, SBC, CARRIER), (SBC, CORE, CORE), (CARRIER, "203.0.113.1", None)]
+)
+def test_the_peer_is_the_other_end_seen_from_the_sbc(src: str, dst: str, peer: str | None) -> None:
+    (call,) = gathered([sent(invite(), src, dst)]).in_order()
+    assert call.peer == peer

@@ -67,12 +67,15 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == [
         "configuration: none found: the capture is analysed by the defaults; nothing would change",
         "",
-        "Call  Time (UTC)  From         To           Attest  Signer  Outcome                    Treatment  Rule    "
-        "Packets",
-        "1     08:00:01    12155550100  12155550199  A       -       unfetchable.fetch-refused  continue   verify  1",
-        "2     08:00:02    13125550123  12155550199  A       -       invalid.orig-mismatch      continue   verify  2",
+        "Call  Time (UTC)  Peer       From         To           Attest  Signer  Outcome                    Treatment  "
+        "Rule    Packets",
+        "1     08:00:01    192.0.2.7  12155550100  12155550199  A       -       unfetchable.fetch-refused  continue   "
+        "verify  1",
+        "2     08:00:02    192.0.2.7  13125550123  12155550199  A       -       invalid.orig-mismatch      continue   "
+        "verify  2",
         "",
         "my.pcap: 2 packets, 2 INVITEs",
+        "Calls: 2; 2 fail, 1 of them since a certificate or an anchor is missing",
         "",
         "Rule    Mode     Outcome      Detail         Treatment  Code  Calls",
         "verify  observe  invalid      orig-mismatch  continue   -         1",
@@ -89,17 +92,17 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         "Nothing would change.",
         "",
         "There is no configuration. What was assumed:",
-        f"  SBC     {SBC}: an end of 2 of 2 INVITEs; another: --sbc ADDRESS",
+        f"  SBC     {SBC}: an end of 2 of 2 INVITEs that begin a call; another: --sbc ADDRESS",
         f"  peers   {CARRIER}: 2 INVITEs from it, 0 to it",
         "What is missing:",
         "  trust anchors: no chain of certificates can be trusted without (--anchors FILE or DIR)",
-        "  certificates of 1 call, so their signatures were not checked; all else was:",
+        "  certificates of 1 call. Not checked without them: signatures, then replays, diversions, the Request-URI",
         f"    {X5U}  1 call",
         "How to go on:",
         "  sbc-filter replay my.pcap --fetch",
         "    gets the certificates from these URLs",
         "  sbc-filter replay my.pcap --certificates DIR",
-        "    takes them from a folder",
+        f"    takes them from a folder, that of {X5U} as {certificate_path(Path(), X5U)}",
         "  sbc-filter replay my.pcap --anchors FILE",
         "    trusts the roots in this file or folder",
         "  sbc-filter replay my.pcap --outcome 'invalid*'",
@@ -128,6 +131,21 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         'name = "verify"',
         'direction = "inbound"',
         'action = "verify"',
+        "",
+        "[[rule]]",
+        'name = "verify-leaving"',
+        'direction = "outbound"',
+        "has_identity = true",
+        'action = "verify"',
+        "",
+        "# To sign, name your key in sbc-filter.toml as [credentials.NAME], and remove the # below.",
+        "# [[rule]]",
+        '# name = "sign"',
+        '# direction = "outbound"',
+        '# action = "sign"',
+        "# [rule.sign]",
+        '# credential = "NAME"',
+        '# origid = "00000000-0000-4000-8000-000000000000"',
     ]
 
 
@@ -156,6 +174,51 @@ def test_each_step_completes_it(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_what_is_not_checked_without_a_certificate(capsys: pytest.CaptureFixture[str]) -> None:
+    """The signature, and all that is judged after it: a call that looks harmless may be a replay (S-063)."""
+    captured(*(arriving(invite(identity(), number=number)) for number in range(8)))
+    assert main(["explain", "my.pcap", "1", "--json"]) == 1
+    (token,) = json.loads(capsys.readouterr().out)["tokens"]
+    unchecked = {check["check"] for check in token["checks"] if check["state"] == "not reached"}
+    assert {"signature", "replay", "diversions", "target"} <= unchecked
+    assert not {"caller", "called", "fresh", "media", "url"} & unchecked
+    assert {found[1] for found in results(capsys)} == {"unfetchable"}
+    assert "replayed" in {found[1] for found in results(capsys, "--certificates", "../material/certificates")}
+
+
+@pytest.mark.parametrize(
+    ("anchors", "said"),
+    [
+        ("empty", "trust anchors: there are none in empty, so no chain of certificates can be trusted"),
+        ("../material/root.pem", "CRLs: whether certificates are revoked is not known ([trust].crls)"),
+    ],
+)
+def test_what_the_anchors_lack(anchors: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder without anchors is as good as none; with anchors, revocation is still unknown."""
+    captured(arriving(invite()))
+    Path("empty").mkdir()
+    assert main(["replay", "my.pcap", "--anchors", anchors]) == 0
+    assert capsys.readouterr().out.partition("What is missing:\n")[2].splitlines()[:2] == [
+        f"  {said}",
+        "How to go on:",
+    ]
+
+
+def test_a_folder_without_the_certificate(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file of another name counts as none, and the screen says so. It does not suggest the option that is there."""
+    captured(arriving(invite(identity())))
+    Path("mine").mkdir()
+    Path("mine/shaken.pem").write_bytes(LAB.chain)
+    assert main(["replay", "my.pcap", "--certificates", "mine"]) == 0
+    out = capsys.readouterr().out
+    said = f"mine has 1 file, none named for this URL: name it {certificate_path(Path(), X5U)}"
+    assert f"    {X5U}  1 call\n      {said}\n" in out
+    assert "--certificates DIR" not in out
+    assert main(["explain", "my.pcap", "1", "--certificates", "mine", "--json"]) == 1
+    missing = json.loads(capsys.readouterr().out)["missing"]
+    assert f"the certificate of {X5U}: {said}, or give --certificate or --fetch" in missing
+
+
 def test_the_commands_that_are_printed_give_the_same_result(capsys: pytest.CaptureFixture[str]) -> None:
     """The SBC is not where `explain` would take it to be by itself, and its port is another, too."""
     sbc = "203.0.113.77"
@@ -177,7 +240,7 @@ def test_the_commands_that_are_printed_give_the_same_result(capsys: pytest.Captu
     assert f"no configuration: the SBC is taken to be {sbc} (--sbc)" in explained
     assert "signature   fits (read by PyJWT)" in explained
     assert main(["explain", "my.pcap", "1", "--sbc", "203.0.113.9"]) == 1
-    assert "\n  verify-leaving: matches, enforce, decides\n" in capsys.readouterr().out
+    assert "\n  verify-leaving: matches, observe, decides\n" in capsys.readouterr().out
 
 
 def test_a_printed_command_keeps_the_time(capsys: pytest.CaptureFixture[str]) -> None:
@@ -343,7 +406,7 @@ def test_the_proposal_without_anchors_is_replayed_and_says_which_are_missing(
     assert main(["replay", "my.pcap"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [
-        "configuration: sbc-filter.toml; 1 rule of 1 file",
+        "configuration: sbc-filter.toml; 2 rules of 1 file",
         "warning: no trust anchors: no chain can be trusted, the rest is judged ([trust].anchors, or --anchors)",
     ]
     assert [found[1:3] for found in results(capsys)] == [("untrusted", "untrusted-chain"), ("invalid", "orig-mismatch")]

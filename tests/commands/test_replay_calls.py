@@ -11,6 +11,7 @@ import pytest
 from support.calls import (
     CALLED,
     CALLER,
+    CARRIER,
     CORE,
     LAB,
     NOW,
@@ -38,7 +39,7 @@ SETTINGS = (
 )
 RULES = '[[rule]]\nname = "verify"\naction = "verify"\n[rule.on]\ninvalid = "reject"\n'
 FORGED = "13125550123"
-HEADING = "Call Time (UTC) From To Attest Signer Outcome Treatment Rule Packets"
+HEADING = "Call Time (UTC) Peer From To Attest Signer Outcome Treatment Rule Packets"
 
 
 def captured(folder: Path, *packets: bytes) -> Path:
@@ -93,10 +94,10 @@ def listed(capsys: pytest.CaptureFixture[str], *words: str) -> list[int]:
 def test_a_line_for_each_call(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, str(day)) == [
         HEADING,
-        f"1 08:00:00 {CALLER} {CALLED} B 1234 SHAKEN 1234 passed continue verify 1-3 5",
-        f"2 08:00:03 {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch reject verify 4",
-        f"3 08:00:05 {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch reject verify 6-7",
-        f"4 08:00:07 {CALLER} {CALLED} - - no-identity.absent continue verify 8",
+        f"1 08:00:00 carrier {CALLER} {CALLED} B 1234 SHAKEN 1234 passed continue verify 1-3 5",
+        f"2 08:00:03 carrier {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch reject verify 4",
+        f"3 08:00:05 carrier {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch reject verify 6-7",
+        f"4 08:00:07 {CORE} {CALLER} {CALLED} - - no-identity.absent continue verify 8",
     ]
 
 
@@ -127,6 +128,11 @@ def test_the_summary_names_examples(day: Path, capsys: pytest.CaptureFixture[str
         (["--called", "*0199"], [1, 2, 3, 4]),
         (["--trunk", "carrier"], [1, 2, 3]),
         (["--trunk", "-"], [4]),
+        (["--peer", "carrier"], [1, 2, 3]),
+        (["--peer", CARRIER], [1, 2, 3]),
+        (["--peer", "198.51.*"], [4]),
+        (["--peer", "-"], []),
+        (["--sort=-peer"], [3, 2, 1, 4]),
         (["--signer", "1234"], [1, 2, 3]),
         (["--signer", "shaken*"], [1, 2, 3]),
         (["--caller", "1.12*"], []),
@@ -163,8 +169,9 @@ def test_a_line_of_json_for_each_call(day: Path, capsys: pytest.CaptureFixture[s
     assert lines[4]["call"] == {
         "number": 2, "time": NOW + 3, "call_id": "call-2@carrier.example", "caller": FORGED, "called": CALLED,
         "attest": "A", "spc": "1234", "signer": "SHAKEN 1234", "outcome": "invalid", "detail": "orig-mismatch",
-        "treatment": "reject", "rule": "verify", "mode": "enforce", "trunk": "carrier", "only_anchor_missing": False,
-        "file": None, "packets": [4], "last_packet": 4, "messages": 1, "invites": 1, "repeated": 0,
+        "treatment": "reject", "rule": "verify", "mode": "enforce", "trunk": "carrier", "peer": CARRIER,
+        "only_anchor_missing": False, "file": None, "packets": [4], "last_packet": 4,
+        "messages": 1, "invites": 1, "repeated": 0,
     }  # fmt: skip
     assert main(["replay", str(day), "--json"]) == 0
     assert summary_of(capsys.readouterr().out)["invites"] == 4
@@ -218,8 +225,8 @@ def test_only_responses_and_no_call_id(tmp_path: Path, capsys: pytest.CaptureFix
     bare = invite().replace(b"Call-ID: call-1@carrier.example\r\n", b"")
     path = captured(tmp_path, leaving(response("200 OK", number=9)), arriving(bare))
     assert shown(capsys, str(path))[1:] == [
-        f"1 08:00:00 {CALLER} {CALLED} - - - - - 1",
-        f"2 08:00:01 {CALLER} {CALLED} - - unparseable.header-missing reject verify 2",
+        f"1 08:00:00 - {CALLER} {CALLED} - - - - - 1",
+        f"2 08:00:01 carrier {CALLER} {CALLED} - - unparseable.header-missing reject verify 2",
     ]
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import stat
 import threading
 from itertools import accumulate
@@ -65,6 +66,20 @@ def test_a_report_says_what_the_records_say(hour: Path, tmp_path: Path, capsys: 
     assert len(details["calls"]) == 150
     assert "7421 SHAKEN 7421" in table["signer"]["names"]
     assert f"<h1>{hour}</h1>" in text
+
+
+def test_the_report_names_the_configuration_and_a_command_with_the_options(
+    hour: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command gives what the report says: without its options the certificate would be missing again."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my certificates").mkdir()
+    options = ("--certificates", "my certificates", "--at", "1800000000")
+    _, details, text = made(hour, Path("report.html"), *options)
+    assert details["command"] == f"sbc-filter explain --certificates 'my certificates' --at 1800000000.0 {hour}"
+    assert f"<span>configuration: {hour.parent}/sbc-filter.toml; " in text
+    command = [*shlex.split(details["command"])[1:], "1", "--json"]
+    assert main(command) in (0, 1)
 
 
 def test_a_call_in_full(hour: Path, tmp_path: Path) -> None:

@@ -35,6 +35,13 @@ def test_the_line_of_a_call() -> None:
     )
 
 
+def test_a_call_of_which_only_the_anchor_is_missing() -> None:
+    call = call_of(arriving(invite(identity())))
+    assert not line_of(call, changed=False).only_anchor_missing
+    call.supposed = True
+    assert line_of(call, changed=False).only_anchor_missing
+
+
 def test_an_unknown_signer_is_named_by_the_host_of_its_certificate() -> None:
     call = call_of(arriving(invite(identity())))
     call.spc = call.signer = None

@@ -46,6 +46,7 @@ class NotedSource:
         """What was asked for since the last `begin`."""
         self._known: dict[str, Found] = {}
         self.tolerate = settings.tolerate
+        self.directory = settings.directory
 
     def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         """Answer at once, by what is found."""

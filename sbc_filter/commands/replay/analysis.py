@@ -31,7 +31,7 @@ from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.stir.credential import load_credential
 
 _CREDENTIAL = "a key of the moment"
-_RULES = f"""
+VERIFY_RULES = """\
 [[rule]]
 name = "verify"
 direction = "inbound"
@@ -42,15 +42,18 @@ name = "verify-leaving"
 direction = "outbound"
 has_identity = true
 action = "verify"
-
+"""
+"""The rules for calls that arrive, and for those that leave with a token."""
+SIGN_RULE = """\
 [[rule]]
 name = "sign"
 direction = "outbound"
 action = "sign"
 [rule.sign]
-credential = "{_CREDENTIAL}"
+credential = "NAME"
 origid = "00000000-0000-4000-8000-000000000000"
 """
+"""The rule for calls that leave without one. `NAME` stands for a credential."""
 _MOST_URLS = 5000
 
 
@@ -142,7 +145,7 @@ def supposed_setup(arguments: argparse.Namespace, proposal: Proposal) -> Setup:
     network = replace(configuration.network, sbc=proposal.sbc, ports=proposal.ports, mode=OBSERVE)
     configuration = with_options(replace(configuration, network=network), arguments)
     setup = prepare(configuration, live=False, problems=problems, needs_anchors=False)
-    rules, _ = load_rules({"": _RULES}, str, [_CREDENTIAL])
+    rules, _ = load_rules({"": VERIFY_RULES + SIGN_RULE.replace("NAME", _CREDENTIAL)}, str, [_CREDENTIAL])
     laboratory = Maker(proposal.begins or time.time()).laboratory()
     ours = load_credential(_CREDENTIAL, key_pem(laboratory.leaf.key), laboratory.chain, X5U)
     return replace(setup, rules=rules, credentials={_CREDENTIAL: ours})

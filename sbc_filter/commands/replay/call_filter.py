@@ -15,6 +15,7 @@ _VALUES: dict[str, Callable[[Call], tuple[str | None, ...]]] = {
     "called": lambda call: (call.called,),
     "call_id": lambda call: (call.call_id,),
     "trunk": lambda call: (call.trunk,),
+    "peer": lambda call: (*filter(None, (call.trunk, call.peer)),) or (None,),
     "signer": lambda call: (call.spc, call.signer),
 }
 _KEYS: dict[str, Callable[[Call], str | None]] = {
@@ -27,6 +28,7 @@ _KEYS: dict[str, Callable[[Call], str | None]] = {
     "treatment": lambda call: call.treatment,
     "rule": lambda call: call.rule,
     "trunk": lambda call: call.trunk,
+    "peer": lambda call: call.trunk or call.peer,
 }
 assert _VALUES.keys() == FILTERS.keys()
 assert _KEYS.keys() == {*ORDERS}

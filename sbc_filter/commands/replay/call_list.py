@@ -72,6 +72,7 @@ def to_json(call: Call) -> str:
         "rule": call.rule,
         "mode": call.mode,
         "trunk": call.trunk,
+        "peer": call.peer,
         "only_anchor_missing": call.supposed,
         "file": call.file,
         "packets": call.packets,
@@ -100,6 +101,7 @@ def _columns(*, with_date: bool, several: bool) -> list[_Column]:
     return [
         _Column("Call", lambda call: str(call.number), 0),
         _Column("Time (UTC)", lambda call: time_text(call.time, with_date=with_date), 0, 6),
+        _Column("Peer", lambda call: call.trunk or call.peer, 8, 4),
         _Column("From", lambda call: call.caller, 11),
         _Column("To", lambda call: call.called, 11),
         _Column("Attest", lambda call: call.attestation, 0, 5),

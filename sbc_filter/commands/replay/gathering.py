@@ -18,6 +18,7 @@ from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.commands.replay.html_report import HtmlReport
 from sbc_filter.commands.replay.signers import name_signers
 from sbc_filter.records.tally import numbered
+from sbc_filter.report.headline import headline
 from sbc_filter.system import pager
 from sbc_filter.system.plain_console import PlainConsole
 
@@ -67,6 +68,12 @@ class Gathering:
             console.print()
         if not self._arguments.json:
             self._say(console, len(found))
+
+    def headline(self) -> str:
+        """How many calls there are, and how many fail; empty if they are not gathered, or there are none."""
+        if not self.calls:
+            return ""
+        return str(headline((call.outcome or "", call.supposed) for call in self.calls.in_order()))
 
     def examples(self, of_packets: Examples, named: Named) -> list[str]:
         """Lines that name failed calls: by their numbers if calls were gathered, else by packets."""

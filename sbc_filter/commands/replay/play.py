@@ -30,6 +30,7 @@ from sbc_filter.commands.replay.captures import Named, find_captures, folders_of
 from sbc_filter.commands.replay.examples import Examples
 from sbc_filter.commands.replay.frames import Clock, with_progress
 from sbc_filter.commands.replay.gathering import Gathering
+from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.commands.replay.html_report import HtmlReport
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
 from sbc_filter.commands.replay.replay_result import Reported, Result
@@ -107,9 +108,11 @@ def _replay(
         calls.finish()
         named_calls = gathering.examples(examples, named)
         assumed = None if analysis is None else to_dict(analysis)
-        result = Result(title, run.counters, engine.counters, tally, unseen, captures.faults, named_calls, assumed)
+        counted = html.headline() if html else gathering.headline()
+        done = run.counters, engine.counters
+        result = Result(title, *done, tally, unseen, captures.faults, named_calls, assumed, counted)
         if html:
-            html.write(console, setup, result, named, applies, source)
+            html.write(console, setup, result, named, applies, source, given_options(arguments))
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
     report(console, result, json=arguments.json)

@@ -155,7 +155,7 @@ def test_the_age_of_a_token(chain: tuple[str, ...], capsys: pytest.CaptureFixtur
     found = data(capsys, TOKEN, "--at", "2027-01-15T08:01:01Z", *chain, code=1)
     assert (found["outcome"], found["detail"]) == ("stale", "stale-date")
     (failed,) = [check for check in found["tokens"][0]["checks"] if check["state"] == "failed"]
-    assert failed["values"] == "iat 2027-01-15 08:00 UTC, arrival 2027-01-15 08:01 UTC: 61 s old, at most 60 s"
+    assert failed["values"] == "iat 2027-01-15T08:00:00Z, arrival 2027-01-15T08:01:01Z: 61 s old, at most 60 s"
 
 
 @pytest.mark.parametrize("parts", [".".join(TOKEN.split(".")[:2]), TOKEN.partition(".")[0]])
@@ -207,7 +207,8 @@ def test_where_a_certificate_is_from(
     certificate_path(tmp_path / "folder", X5U).unlink()
     found = data(capsys, TOKEN, *config, code=1)
     assert found["tokens"][0]["certificate"] == "not here: fetch-refused"
-    assert f"the certificate of {X5U}: put it into the folder, or give --certificate or --fetch" in found["missing"]
+    put = f"put it into {tmp_path}/folder as {certificate_path(Path(), X5U)}"
+    assert f"the certificate of {X5U}: {put}, or give --certificate or --fetch" in found["missing"]
 
 
 def test_a_certificate_in_the_cache(tmp_path: Path, chain: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
@@ -335,6 +336,7 @@ def test_a_call_that_is_only_observed(tmp_path: Path, capsys: pytest.CaptureFixt
     lines = said(capsys, str(tmp_path / "call.sip"), "--rules", str(tmp_path / "rules.toml"), code=1)
     at = lines.index("By r the filter would reject the call with 403, but only observes:")
     assert lines[at + 1] == "  SIP/2.0 403 Forbidden"
+    assert "  r: matches, observe, decides" in lines
 
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202e"
