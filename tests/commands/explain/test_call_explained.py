@@ -100,6 +100,17 @@ def test_what_came_before_counts(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "  by itself the INVITE is passed.request-uri-differs: what came before it made the difference" in shown
 
 
+def test_a_call_that_began_before_the_capture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only the tag in To says so: no earlier message is in the capture (RFC 3261 §12.2)."""
+    shown = lines(capsys, captured(tmp_path, arriving(invite(to_tag=";tag=s1"))), "1", code=1)
+    at = shown.index("not-examined.in-dialog")
+    until = next(place for place, line in enumerate(shown) if line.startswith("Standard"))
+    assert " ".join(shown[at + 1 : until]) == (
+        "The INVITE has a tag in To, so it belongs to a call that was up before it came. In a capture, that call may"
+        ' have begun before the capture did. No rule with in_dialog = "verify" matched the INVITE.'
+    )
+
+
 @pytest.mark.parametrize(
     ("packets", "name", "said"),
     [
