@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from sbc_filter.calls.could_be_signed import COULD_BE_SIGNED, could_be_signed, honest
 from sbc_filter.calls.head import Head
 from sbc_filter.calls.seen_message import SeenMessage
 from sbc_filter.engine.record import Record, printable
@@ -27,9 +28,9 @@ class Call:
     """
 
     __slots__ = (
-        "_begun", "_invited", "_rank", "attestation", "call_id", "called", "caller", "detail", "file", "invites",
-        "keeps", "last_packet", "messages", "mode", "number", "omitted", "outcome", "packets", "record", "repeated",
-        "rule", "seen", "signer", "spc", "supposed", "time", "treatment", "trunk", "x5u",
+        "_begun", "_invited", "_rank", "attestation", "call_id", "called", "caller", "could_be_signed", "detail",
+        "file", "invites", "keeps", "last_packet", "messages", "mode", "number", "omitted", "outcome", "packets",
+        "record", "repeated", "rule", "seen", "signer", "spc", "supposed", "time", "treatment", "trunk", "x5u",
     )  # fmt: skip
 
     def __init__(self, number: int, first: SeenMessage, head: Head, *, keeps: bool = True) -> None:
@@ -58,6 +59,8 @@ class Call:
         self.record: Record | None = None
         self.supposed = False
         """Whether only the trust anchor is missing: everything else of the token is right."""
+        self.could_be_signed = False
+        """Whether it is `signed` only with a key of the moment: see `calls.could_be_signed`."""
         self.attestation: str | None = None
         self.spc: str | None = None
         self.x5u: str | None = None
@@ -76,7 +79,9 @@ class Call:
 
     @property
     def result(self) -> str | None:
-        """Outcome and detail in one word, as in rules: `invalid.orig-mismatch`."""
+        """Outcome and detail in one word, as in rules: `invalid.orig-mismatch`. Or that it could be signed."""
+        if self.could_be_signed:
+            return COULD_BE_SIGNED
         return result_name(self.outcome, self.detail) if self.outcome else None
 
     @property
@@ -134,8 +139,10 @@ class Call:
         self.treatment = record.treatment
         self.caller = _short(record.orig) or self.caller
         self.called = _short(next(iter(record.dest), None)) or self.called
-        self.attestation, self.trunk = record.attest, record.trunk
-        self.spc, self.x5u = _short(record.spc), record.x5u
+        self.could_be_signed = could_be_signed(record)
+        claims = honest(record)
+        self.attestation, self.trunk = claims.attest, record.trunk
+        self.spc, self.x5u = _short(claims.spc), claims.x5u
 
 
 def size_of(message: SeenMessage) -> int:

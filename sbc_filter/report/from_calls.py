@@ -27,6 +27,7 @@ def line_of(call: Call, *, changed: bool) -> Line:
         next(iter(call.packets), 0),
         call.file or "",
         changed,
+        call.could_be_signed,
     )
 
 

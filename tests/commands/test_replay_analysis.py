@@ -234,6 +234,39 @@ def test_calls_that_leave(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_a_call_that_could_be_signed_has_neither_token_nor_signer(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the key of the moment made is not counted, learnt or listed: only the record of `--json` has it."""
+    captured(*(arriving(invite(number=number)) for number in range(10, 12)), leaving(invite(number=2)))
+    words = ["replay", "my.pcap", "--no-pager", "--learn", "urls.txt", "--html", "report.html"]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "3     08:00:03    12155550100  12155550199  -       -       could be signed" in out
+    assert "sign    observe  could be signed  -       continue   -         1" in out
+    assert "urls.txt: 0 URLs learnt" in out
+    page = Path("report.html").read_text("ascii")
+    assert '"could be signed"' in page
+    assert "<caption>Signer</caption>" not in page
+    assert "<caption>Attestation</caption>" not in page
+    assert "The filter signed the call." not in page
+    assert main(["replay", "my.pcap", "--json", "--outcome", "signed"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (call,) = [line["call"] for line in lines if "call" in line]
+    assert [call[name] for name in ("number", "outcome", "could_be_signed", "attest", "spc", "signer")] == [
+        3, "signed", True, None, None, None,
+    ]  # fmt: skip
+    (record,) = [line for line in lines if line.get("rule") == "sign"]
+    assert (record["outcome"], record["x5u"]) == ("signed", "https://certificate.invalid/shaken.pem")
+    for what in (["my.pcap", "3"], [json.dumps(record)]):
+        assert main(["explain", *what]) == 0
+        out = capsys.readouterr().out
+        assert "\nThe call could be signed with a credential of yours." in out
+        assert "The filter signed the call." not in out
+    assert main(["explain", "my.pcap", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "|  could be signed by sign, with a credential of yours\n\ncould be signed\n" in out
+    assert "the Identity that is shown is an example" in out
+
+
 def test_the_address_that_most_invites_have_in_common(capsys: pytest.CaptureFixture[str]) -> None:
     """Calls from two carriers that the SBC sends on to its core by its other address; one call passes it by."""
     packets, inside, second = [], "198.51.100.1", "192.0.2.8"

@@ -164,6 +164,7 @@ def test_a_line_of_json_for_each_call(day: Path, capsys: pytest.CaptureFixture[s
         "number": 2, "time": NOW + 3, "call_id": "call-2@carrier.example", "caller": FORGED, "called": CALLED,
         "attest": "A", "spc": "1234", "signer": "SHAKEN 1234", "outcome": "invalid", "detail": "orig-mismatch",
         "treatment": "reject", "rule": "verify", "mode": "enforce", "trunk": "carrier", "only_anchor_missing": False,
+        "could_be_signed": False,
         "file": None, "packets": [4], "last_packet": 4, "messages": 1, "invites": 1, "repeated": 0,
     }  # fmt: skip
     assert main(["replay", str(day), "--json"]) == 0

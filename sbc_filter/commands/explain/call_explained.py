@@ -19,8 +19,7 @@ from sbc_filter.commands.explain.material import Kind, Material, NotExplained
 from sbc_filter.commands.explain.noted_source import NotedSource
 from sbc_filter.commands.explain.operator_setup import read_setup_of_capture
 from sbc_filter.engine.call.network import Flow
-from sbc_filter.explanations.table import explanation_of
-from sbc_filter.outcomes import GOOD_OUTCOMES, Detail, result_name
+from sbc_filter.outcomes import GOOD_OUTCOMES, Detail
 from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.plain_text import plain
 
@@ -75,13 +74,12 @@ def findings_in_capture(message: SeenMessage, setup: Setup, source: NotedSource,
         return findings
     if record.detail == Detail.UNTRUSTED_CHAIN and not setup.trust.anchors:
         return findings  # the anchor is not all that it lacks
-    name = result_name(record.outcome, record.detail)
     alone = f"by itself the INVITE is {findings.explanation.name}: what came before it made the difference"
     return findings._replace(
         good=record.outcome in GOOD_OUTCOMES,
         outcome=record.outcome,
         detail=record.detail,
-        explanation=Said.of(name, explanation_of(record.outcome, record.detail)),
+        explanation=Said.of_record(record),
         notes=(*findings.notes, alone),
     )
 

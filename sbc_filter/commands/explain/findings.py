@@ -4,9 +4,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from sbc_filter.calls.could_be_signed import could_be_signed, result_of
 from sbc_filter.commands.explain.chain_shown import CertificateShown
 from sbc_filter.commands.explain.plain_reading import PlainReading
+from sbc_filter.engine.record import Record
+from sbc_filter.explanations.calls_that_leave import ONLY_TRIED
 from sbc_filter.explanations.explanation import Explanation, as_text
+from sbc_filter.explanations.table import explanation_of
 
 
 class CheckShown(NamedTuple):
@@ -56,6 +60,12 @@ class Said(NamedTuple):
         """The explanation of `name` as text for a terminal."""
         happened, standard, by, remedy = explanation
         return cls(name, as_text(happened), standard, tuple(map(str, by)), as_text(remedy))
+
+    @classmethod
+    def of_record(cls, record: Record) -> "Said":
+        """The explanation of a record's result."""
+        known = could_be_signed(record)
+        return cls.of(result_of(record), ONLY_TRIED if known else explanation_of(record.outcome, record.detail))
 
 
 class Findings(NamedTuple):

@@ -73,6 +73,7 @@ def to_json(call: Call) -> str:
         "mode": call.mode,
         "trunk": call.trunk,
         "only_anchor_missing": call.supposed,
+        "could_be_signed": call.could_be_signed,
         "file": call.file,
         "packets": call.packets,
         "last_packet": call.last_packet,

@@ -74,7 +74,7 @@ function comparedMessage(rows, texts) {
   return box;
 }
 
-function messagePanel(message, texts) {
+function messagePanel(message, texts, result) {
   const nodes = [pairs([
     ["Packet", String(message.packet)], ["File", texts[message.file]],
     ["From", texts[message.src]], ["To", texts[message.dst]],
@@ -86,16 +86,18 @@ function messagePanel(message, texts) {
       comparedMessage(each.rows, texts));
   }
   if (!message.sent.length) nodes.push(make("p", { class: "caption" }, "The filter does not send it on."));
-  else if (!changes.length) nodes.push(make("p", { class: "caption" }, "The filter sends it on unchanged."));
+  else if (!changes.length && result === COULD_BE_SIGNED && texts[message.title] === "INVITE") {
+    nodes.push(make("p", { class: "caption" }, "The filter could sign it with a credential of yours. Nothing was signed."));
+  } else if (!changes.length) nodes.push(make("p", { class: "caption" }, "The filter sends it on unchanged."));
   for (const each of message.answers) {
     nodes.push(make("h3", {}, "The response of the filter"), plainMessage(each.rows, texts));
   }
   return nodes;
 }
 
-function messages(raw, texts) {
+function messages(raw, texts, result) {
   const panel = make("div", { class: "panel", role: "region", "aria-label": "The chosen message", "aria-live": "polite" });
-  const list = ladder(raw, texts, (message) => panel.replaceChildren(...messagePanel(message, texts)));
+  const list = ladder(raw, texts, (message) => panel.replaceChildren(...messagePanel(message, texts, result)));
   const heads = make("div", { class: "heads", "aria-hidden": "true" },
     make("span", {}, "peer"), make("span", {}, "filter"), make("span", {}, "SBC"));
   const made = section("Messages", heads, list);
@@ -201,7 +203,7 @@ function callPage(number, links) {
     nodes.push(make("p", { class: "notes" }, "The messages of this call are not in this report: it has those of the ",
       "calls that fail or change, and samples of the others."));
   } else {
-    nodes.push(messages(raw, texts));
+    nodes.push(messages(raw, texts, result));
     if (found) nodes.push(...findingsOf(found, texts, result));
   }
   if (command) nodes.push(make("p", { class: "caption" }, "On the command line: ", make("code", {}, `${command} ${number}`)));

@@ -2,6 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const FACETS = ["result", "attestation", "trunk", "signer", "treatment", "rule", "file"];
+const COULD_BE_SIGNED = "could be signed";
 const COLUMNS = [
   ["number", "Call"], ["time", "Time"], ["caller", "From"], ["called", "To"], ["result", "Result"],
   ["attestation", "Attest"], ["signer", "Signer"], ["trunk", "Trunk"], ["treatment", "Treatment"], ["rule", "Rule"],
