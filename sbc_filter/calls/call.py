@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from sbc_filter.calls.could_be_signed import COULD_BE_SIGNED, could_be_signed, honest
 from sbc_filter.calls.head import Head
 from sbc_filter.calls.seen_message import SeenMessage
+from sbc_filter.calls.token_uses import SameToken
 from sbc_filter.engine.record import Record, printable
 from sbc_filter.outcomes import GOOD_OUTCOMES, Detail, Outcome, result_name
 
@@ -30,7 +31,8 @@ class Call:
     __slots__ = (
         "_begun", "_invited", "_rank", "attestation", "call_id", "called", "caller", "could_be_signed", "detail",
         "file", "invites", "keeps", "last_packet", "messages", "mode", "number", "omitted", "outcome", "packets",
-        "record", "repeated", "rule", "seen", "signer", "spc", "supposed", "time", "treatment", "trunk", "x5u",
+        "record", "repeated", "rule", "same_token", "seen", "signer", "spc", "supposed", "target", "time", "treatment",
+        "trunk", "x5u",
     )  # fmt: skip
 
     def __init__(self, number: int, first: SeenMessage, head: Head, *, keeps: bool = True) -> None:
@@ -42,6 +44,10 @@ class Call:
         self.call_id = printable(head.call_id.decode("utf-8", "backslashreplace"))
         """Empty if the message does not have one."""
         self.caller, self.called = (head.caller, head.called) if not _from_called(first, head) else ("", "")
+        self.target = ""
+        """The number in the Request-URI of its first INVITE; empty if it does not have one."""
+        self.same_token: SameToken | None = None
+        """The earlier call whose token this one has."""
         self.keeps = keeps
         """Whether messages are kept."""
         self.messages: list[SeenMessage] = []
@@ -103,6 +109,8 @@ class Call:
         """Add a message; returns the octets that are kept more than before, which may be negative."""
         self.seen += 1
         self.repeated += repeated
+        if not self.target and head.method == "INVITE" and not head.status:
+            self.target = self.called if head.target == self.called else head.target  # one text instead of two
         self.invites += not repeated and head.method == "INVITE" and not head.status
         if message.file == self.file:
             self.packets += (message.packet,) if len(self.packets) < PACKETS else ()
@@ -141,6 +149,7 @@ class Call:
         self.called = _short(next(iter(record.dest), None)) or self.called
         self.could_be_signed = could_be_signed(record)
         claims = honest(record)
+        self.target = record.request_uri or self.target
         self.attestation, self.trunk = claims.attest, record.trunk
         self.spc, self.x5u = _short(claims.spc), claims.x5u
 

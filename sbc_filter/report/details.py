@@ -48,6 +48,7 @@ def _call(call: Detail, interned: Interned) -> dict[str, Any]:
         "omitted": call.omitted + len(call.messages) - len(messages),
     }
     if call.findings is not None:
+        data["sameToken"] = _at(interned, call.findings["same_token"])
         data["findings"] = _findings(call.findings, interned)
     return data
 

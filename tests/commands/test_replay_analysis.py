@@ -66,10 +66,12 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == [
         "configuration: none found: the capture is analysed by the defaults; nothing would change",
         "",
-        "Call  Time (UTC)  From         To           Attest  Signer  Outcome                    Treatment  Rule    "
-        "Packets",
-        "1     08:00:01    12155550100  12155550199  A       -       unfetchable.fetch-refused  continue   verify  1",
-        "2     08:00:02    13125550123  12155550199  A       -       invalid.orig-mismatch      continue   verify  2",
+        "Call  Time (UTC)  From         To           Attest  Signer  Outcome                    Token of  Treatment  "
+        "Rule    Packets",
+        "1     08:00:01    12155550100  12155550199  A       -       unfetchable.fetch-refused  -         continue   "
+        "verify  1",
+        "2     08:00:02    13125550123  12155550199  A       -       invalid.orig-mismatch      call 1    continue   "
+        "verify  2",
         "",
         "my.pcap: 2 packets, 2 INVITEs",
         "",

@@ -9,6 +9,7 @@ from sbc_filter.assembly.setup import Setup
 from sbc_filter.calls.call import Call
 from sbc_filter.calls.ladder import ladder_of, lines_of
 from sbc_filter.calls.seen_message import SeenMessage
+from sbc_filter.calls.token_uses import SameToken
 from sbc_filter.commands.explain.bundle import Case, write_bundle
 from sbc_filter.commands.explain.captured_call import captured_call
 from sbc_filter.commands.explain.display import show
@@ -18,6 +19,7 @@ from sbc_filter.commands.explain.judge import Judge, default_rules
 from sbc_filter.commands.explain.material import Kind, Material, NotExplained
 from sbc_filter.commands.explain.noted_source import NotedSource
 from sbc_filter.commands.explain.operator_setup import read_setup_of_capture
+from sbc_filter.commands.explain.token_before import with_token_before
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.outcomes import GOOD_OUTCOMES, Detail
 from sbc_filter.system.plain_console import PlainConsole
@@ -34,7 +36,7 @@ def explain_call(arguments: argparse.Namespace) -> int:
     call, source = captured_call(arguments, setup)
     message = _deciding(call)
     source.begin()
-    findings = None if message is None else findings_in_capture(message, setup, source, missing)
+    findings = None if message is None else findings_in_capture(message, setup, source, missing, call.same_token)
     if arguments.bundle is not None:
         if message is None or findings is None:
             raise NotExplained(f"call {call.number} has no INVITE that was looked at: there is no evidence of it")
@@ -61,8 +63,15 @@ def _deciding(call: Call) -> SeenMessage | None:
     return next((each for each in call.messages if call.record is not None and call.record in each.monitored), None)
 
 
-def findings_in_capture(message: SeenMessage, setup: Setup, source: NotedSource, missing: list[str]) -> Findings:
+def findings_in_capture(
+    message: SeenMessage, setup: Setup, source: NotedSource, missing: list[str], same: SameToken | None
+) -> Findings:
     """What a new engine says of the message, with the answer of the replay: what came before may have counted."""
+    findings = _findings(message, setup, source, missing)
+    return findings if message.record is None else with_token_before(findings, message.record, same)
+
+
+def _findings(message: SeenMessage, setup: Setup, source: NotedSource, missing: list[str]) -> Findings:
     record = message.record
     judge = Judge(setup, _flow(message), message.time if record is None else record.time, source)
     material = Material(Kind.MESSAGE, message.received)
@@ -114,6 +123,8 @@ def _data(call: Call) -> dict[str, Any]:
         "call_id": call.call_id,
         "caller": call.caller,
         "called": call.called,
+        "request_uri": call.target or None,
+        "same_token": None if call.same_token is None else call.same_token.to_dict(),
         "omitted": call.omitted,
         "columns": ladder.columns,
         "steps": [step._asdict() for step in ladder.steps],

@@ -79,6 +79,7 @@ class Findings(NamedTuple):
     detail: str | None
     explanation: Said
     tokens: tuple[TokenShown, ...]
+    same_token: str  # where its token came first; empty if only this message is known
     tolerated: tuple[Said, ...]
     rules: tuple[RuleShown, ...]
     record: Mapping[str, Any] | None

@@ -67,6 +67,7 @@ def findings_of(
         None if detail is None else str(detail),
         Said.of_record(answer),
         tokens,
+        "",
         tuple(Said.of(name, explanation_of_deviation(name)) for name in of_tokens.record.deviations) if whole else (),
         tuple(RuleShown(each.rule.name, str(each.rule.mode), not each.condition, each.reason) for each in tried),
         json.loads(record.to_json()) if whole else None,

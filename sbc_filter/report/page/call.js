@@ -29,12 +29,12 @@ function compared(found, texts) {
   return "";
 }
 
-function explanation(said, found, texts) {
+function explanation(said, found, texts, same) {
   const [happened, standard, by, remedy] = texts[said];
   return make("section", { class: "why", "aria-label": "Why" },
     make("p", { class: "happened" }, ...marked(happened)),
     pairs([
-      ["Found", compared(found, texts)], ["What to do", remedy], ["Who can act", by], ["Standard", standard],
+      ["Found", compared(found, texts)], ["Same token", same], ["What to do", remedy], ["Who can act", by], ["Standard", standard],
     ]));
 }
 
@@ -197,7 +197,7 @@ function callPage(number, links) {
     make("span", { class: "verdict" }, make("span", { class: `dot ${groupOf(result)}`, "aria-hidden": "true" }), result));
   const found = raw && raw.findings;
   const nodes = [links, title];
-  if (raw && raw.said !== null) nodes.push(explanation(raw.said, found, texts));
+  if (raw && raw.said !== null) nodes.push(explanation(raw.said, found, texts, found ? texts[raw.sameToken] : ""));
   nodes.push(summary(place));
   if (!raw) {
     nodes.push(make("p", { class: "notes" }, "The messages of this call are not in this report: it has those of the ",

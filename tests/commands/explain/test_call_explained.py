@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.calls import (
     CARRIER,
+    CORE,
     LAB,
     MAKER,
     NOW,
@@ -23,6 +24,7 @@ from support.calls import (
     retargeted,
 )
 from support.captures import write
+from support.twin_signatures import twin
 
 from sbc_filter.calls.calls import Calls
 from sbc_filter.capture.frame import Frame
@@ -98,6 +100,51 @@ def test_what_came_before_counts(tmp_path: Path, capsys: pytest.CaptureFixture[s
     shown = lines(capsys, captured(tmp_path, arriving(GOOD), arriving(replayed)), "2", code=1)
     assert "replayed.token-seen" in shown
     assert "  by itself the INVITE is passed.request-uri-differs: what came before it made the difference" in shown
+    first = "token first in call 1 (packet 1, Request-URI 12155550199), here Request-URI 12155550300"
+    assert (
+        "Compared      token first in call 1 (packet 1, Request-URI 12155550199), here Request-URI 12155550300" in shown
+    )
+    assert "Token 1: replayed.token-seen" in shown
+    assert f"  failed      The token did not come before: {first} (RFC 8224 §12.1)" in shown
+    assert not any(line.startswith("Same token") for line in shown), "Compared has it"
+
+
+def test_the_token_of_another_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The proof is in the capture, whatever else is wrong with the call."""
+    shown = lines(capsys, captured(tmp_path, *CALLS), "2", code=1)
+    assert "Same token    first in call 1 (packet 1, Request-URI 12155550199)" in shown
+    assert "Token 1: invalid.orig-mismatch" in shown
+
+
+def test_a_token_that_left_and_comes_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not a fork: the call loops, or the token was stolen from a call that left."""
+    packets = leaving(GOOD), arriving(invite(identity(), number=2)), arriving(invite(identity(), number=3), CORE)
+    first = "first in call 1 (packet 1, Request-URI 12155550199); it left the SBC there and comes back here"
+    both_ways = VERIFY.replace('direction = "inbound"', "")
+    again = "passed.token-again"
+    for rules, call, result in ((VERIFY, "2", "passed"), (VERIFY, "3", again), (both_ways, "2", again)):
+        shown = lines(capsys, captured(tmp_path, *packets, rules=rules), call, code=0)
+        explained = shown[shown.index(result) + 1]
+        assert explained.startswith("The token left the SBC in an earlier call, and comes back in this one.")
+        assert "Who can act   you, originating carrier" in shown
+        assert f"Same token    {first}: a loop, or it was stolen" in shown
+        assert f"Token 1: {result}" in shown
+        checked = f"  ok          The token did not come before: token {first}"
+        assert any(line.startswith(checked) for line in shown) is (result == again)
+
+
+def test_a_token_that_arrives_twice_is_a_fork(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    packets = arriving(GOOD), arriving(invite(identity(), number=2))
+    shown = lines(capsys, captured(tmp_path, *packets, rules=VERIFY), "2", code=0)
+    assert shown[shown.index("passed.token-again") + 1].startswith("The token came before, for the same target: a fork")
+    assert "Who can act   none needed" in shown
+
+
+def test_a_token_whose_signature_was_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From (r, s) anyone can compute (r, -s). It is not the same token, but the filter knows its first call."""
+    other = retargeted(invite(twin(identity()), number=2))
+    shown = lines(capsys, captured(tmp_path, arriving(GOOD), arriving(other), rules=VERIFY), "2", code=1)
+    assert "Compared      token first in the call with Call-ID call-1@carrier.example" in shown
 
 
 def test_a_call_that_began_before_the_capture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
