@@ -29,10 +29,39 @@ class Call:
     """
 
     __slots__ = (
-        "_begun", "_invited", "_rank", "attestation", "call_id", "called", "caller", "could_be_signed", "detail",
-        "file", "invites", "keeps", "last_packet", "messages", "mode", "number", "omitted", "outcome", "packets",
-        "record", "repeated", "rule", "same_token", "seen", "signer", "spc", "supposed", "target", "time", "treatment",
-        "trunk", "x5u",
+        "_begun",
+        "_invited",
+        "_rank",
+        "attestation",
+        "call_id",
+        "called",
+        "caller",
+        "could_be_signed",
+        "detail",
+        "file",
+        "invites",
+        "keeps",
+        "last_packet",
+        "messages",
+        "mode",
+        "number",
+        "omitted",
+        "outcome",
+        "packets",
+        "record",
+        "repeated",
+        "rule",
+        "same_token",
+        "seen",
+        "signer",
+        "spc",
+        "status",
+        "supposed",
+        "target",
+        "time",
+        "treatment",
+        "trunk",
+        "x5u",
     )  # fmt: skip
 
     def __init__(self, number: int, first: SeenMessage, head: Head, *, keeps: bool = True) -> None:
@@ -46,6 +75,9 @@ class Call:
         self.caller, self.called = (head.caller, head.called) if not _from_called(first, head) else ("", "")
         self.target = ""
         """The number in the Request-URI of its first INVITE; empty if it does not have one."""
+        self.status = 0
+        """The final response to its INVITE: the first of 2xx, else the last. Without one, the last provisional one. 0 if
+        there is none."""
         self.same_token: SameToken | None = None
         """The earlier call whose token this one has."""
         self.keeps = keeps
@@ -91,6 +123,15 @@ class Call:
         return result_name(self.outcome, self.detail) if self.outcome else None
 
     @property
+    def response(self) -> str:
+        """The final response to the INVITE, as far as the capture has it; empty if it lacks the INVITE, too."""
+        if self.status >= 200:
+            return str(self.status)
+        if self.status:
+            return f"none, only {self.status}"
+        return "none" if self.invites else ""
+
+    @property
     def has_failed(self) -> bool:
         """Whether the call was judged, and its result is not a good one."""
         return self.outcome is not None and fails(self.outcome)
@@ -112,6 +153,7 @@ class Call:
         if not self.target and head.method == "INVITE" and not head.status:
             self.target = self.called if head.target == self.called else head.target  # one text instead of two
         self.invites += not repeated and head.method == "INVITE" and not head.status
+        self._note_status(head, repeated=repeated)
         if message.file == self.file:
             self.packets += (message.packet,) if len(self.packets) < PACKETS else ()
             self.last_packet = message.packet
@@ -130,6 +172,14 @@ class Call:
         self.omitted += len(self.messages)
         self.messages, self.keeps, self.record = [], False, None
         return freed
+
+    def _note_status(self, head: Head, *, repeated: bool) -> None:
+        if head.method != "INVITE" or 200 <= self.status < 300:
+            return  # within the dialog from now on
+        if head.is_initial and not repeated and self.status >= 300:
+            self.status = 0  # the INVITE comes again, with credentials or on another route
+        elif head.status >= 200 or (head.status and self.status < 200):
+            self.status = head.status
 
     def _omit(self) -> int:
         self.omitted += 1

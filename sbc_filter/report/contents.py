@@ -26,6 +26,7 @@ class Line(NamedTuple):
     file: str = ""
     changed: bool = False  # the filter would not pass every message of it unchanged
     could_be_signed: bool = False  # it is `signed` only with a key of the moment
+    response: str = ""  # the final one to the INVITE; empty if the capture has no INVITE
 
     @property
     def result(self) -> str:

@@ -92,7 +92,7 @@ class Cause(NamedTuple):
 
 
 def breakdowns(lines: Sequence[Line]) -> list[Breakdown]:
-    """The calls by result, trunk, signer, attestation, treatment and rule; one that says nothing is left out."""
+    """The calls by each of their properties; one that says nothing is left out."""
     signed = [line for line in lines if line.signer or line.attestation]
     found = [
         Breakdown("Result", "result", _shares(lines, lambda line: line.result, groups=True)),
@@ -101,6 +101,7 @@ def breakdowns(lines: Sequence[Line]) -> list[Breakdown]:
         Breakdown("Signer", "signer", _shares(signed, lambda line: line.signer)),
         Breakdown("Treatment", "treatment", _shares(lines, lambda line: line.treatment)),
         Breakdown("Rule", "rule", _shares(lines, lambda line: line.rule)),
+        Breakdown("Final response", "response", _shares(lines, lambda line: line.response)),
     ]
     return [each for each in found if any(share.value for share in each.shares)]
 

@@ -28,6 +28,7 @@ def line_of(call: Call, *, changed: bool) -> Line:
         call.file or "",
         changed,
         call.could_be_signed,
+        call.response,
     )
 
 

@@ -67,11 +67,11 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         "configuration: none found: the capture is analysed by the defaults; nothing would change",
         "",
         "Call  Time (UTC)  From         To           Attest  Signer  Outcome                    Token of  Treatment  "
-        "Rule    Packets",
+        "Rule    Response  Packets",
         "1     08:00:01    12155550100  12155550199  A       -       unfetchable.fetch-refused  -         continue   "
-        "verify  1",
+        "verify  none      1",
         "2     08:00:02    13125550123  12155550199  A       -       invalid.orig-mismatch      call 1    continue   "
-        "verify  2",
+        "verify  none      2",
         "",
         "my.pcap: 2 packets, 2 INVITEs",
         "",
@@ -265,7 +265,8 @@ def test_a_call_that_could_be_signed_has_neither_token_nor_signer(capsys: pytest
         assert "The filter signed the call." not in out
     assert main(["explain", "my.pcap", "3"]) == 0
     out = capsys.readouterr().out
-    assert "|  could be signed by sign, with a credential of yours\n\ncould be signed\n" in out
+    assert "|  could be signed by sign, with a credential of yours\n" in out
+    assert "\n\ncould be signed\n" in out
     assert "the Identity that is shown is an example" in out
 
 

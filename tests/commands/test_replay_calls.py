@@ -39,7 +39,7 @@ SETTINGS = (
 )
 RULES = '[[rule]]\nname = "verify"\naction = "verify"\n[rule.on]\ninvalid = "reject"\n'
 FORGED, OTHER = "13125550123", "12155550300"
-HEADING = "Call Time (UTC) From To Attest Signer Outcome Token of Treatment Rule Packets"
+HEADING = "Call Time (UTC) From To Attest Signer Outcome Token of Treatment Rule Response Packets"
 
 
 def captured(folder: Path, *packets: bytes) -> Path:
@@ -94,10 +94,10 @@ def listed(capsys: pytest.CaptureFixture[str], *words: str) -> list[int]:
 def test_a_line_for_each_call(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, str(day)) == [
         HEADING,
-        f"1 08:00:00 {CALLER} {CALLED} B 1234 SHAKEN 1234 passed - continue verify 1-3 5",
-        f"2 08:00:03 {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch - reject verify 4",
-        f"3 08:00:05 {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch call 2 reject verify 6-7",
-        f"4 08:00:07 {CALLER} {CALLED} - - no-identity.absent - continue verify 8",
+        f"1 08:00:00 {CALLER} {CALLED} B 1234 SHAKEN 1234 passed - continue verify 200 1-3 5",
+        f"2 08:00:03 {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch - reject verify none 4",
+        f"3 08:00:05 {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch call 2 reject verify none 6-7",
+        f"4 08:00:07 {CALLER} {CALLED} - - no-identity.absent - continue verify none 8",
     ]
 
 
@@ -161,10 +161,10 @@ def test_the_number_in_the_request_uri_and_the_first_call_of_a_token(
     )
     assert shown(capsys, path) == [
         HEADING.replace("Attest", "Request-URI Attest"),
-        f"1 08:00:00 {CALLER} {CALLED} - A 1234 SHAKEN 1234 passed - continue verify 1",
-        f"2 08:00:01 {CALLER} {CALLED} - A 1234 SHAKEN 1234 passed - continue verify 2",
-        f"3 08:00:02 {CALLER} {CALLED} {OTHER} A 1234 SHAKEN 1234 replayed.token-seen call 1 continue verify 3",
-        f"4 08:00:03 {CALLER} {CALLED} - A 1234 SHAKEN 1234 passed.token-again call 2, left continue verify 4",
+        f"1 08:00:00 {CALLER} {CALLED} - A 1234 SHAKEN 1234 passed - continue verify none 1",
+        f"2 08:00:01 {CALLER} {CALLED} - A 1234 SHAKEN 1234 passed - continue verify none 2",
+        f"3 08:00:02 {CALLER} {CALLED} {OTHER} A 1234 SHAKEN 1234 replayed.token-seen call 1 continue verify none 3",
+        f"4 08:00:03 {CALLER} {CALLED} - A 1234 SHAKEN 1234 passed.token-again call 2, left continue verify none 4",
     ]
     for words, numbers in (([OTHER], [3]), ([f"+{OTHER}"], [3]), ([CALLED], [1, 2, 3, 4]), (["-"], [])):
         assert listed(capsys, path, "--called", *words) == numbers
@@ -198,8 +198,8 @@ def test_a_line_of_json_for_each_call(day: Path, capsys: pytest.CaptureFixture[s
         "number": 2, "time": NOW + 3, "call_id": "call-2@carrier.example", "caller": FORGED, "called": CALLED,
         "request_uri": CALLED, "attest": "A", "spc": "1234", "signer": "SHAKEN 1234", "outcome": "invalid",
         "detail": "orig-mismatch", "treatment": "reject", "rule": "verify", "mode": "enforce", "trunk": "carrier",
-        "same_token": None, "only_anchor_missing": False, "could_be_signed": False, "file": None, "packets": [4],
-        "last_packet": 4, "messages": 1, "invites": 1, "repeated": 0,
+        "same_token": None, "only_anchor_missing": False, "response": None, "could_be_signed": False,
+        "file": None, "packets": [4], "last_packet": 4, "messages": 1, "invites": 1, "repeated": 0,
     }  # fmt: skip
     assert main(["replay", str(day), "--json"]) == 0
     assert summary_of(capsys.readouterr().out)["invites"] == 4
@@ -234,8 +234,8 @@ def test_lines_fit_the_terminal(
 def test_several_captures_name_the_file(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (day.parent / "second.pcap").write_bytes(day.read_bytes())
     lines = shown(capsys, str(day.parent / "day.pcap"), str(day.parent / "second.pcap"))
-    assert lines[0] == HEADING.replace("Packets", "File Packets")
-    assert lines[1].endswith(f"verify {day} 1-3 5")
+    assert lines[0] == HEADING.replace("Response", "File Response")
+    assert lines[1].endswith(f"verify {day} 200 1-3 5")
     assert len(lines) == 5
 
 
@@ -253,8 +253,8 @@ def test_only_responses_and_no_call_id(tmp_path: Path, capsys: pytest.CaptureFix
     bare = invite().replace(b"Call-ID: call-1@carrier.example\r\n", b"")
     path = captured(tmp_path, leaving(response("200 OK", number=9)), arriving(bare))
     assert shown(capsys, str(path))[1:] == [
-        f"1 08:00:00 {CALLER} {CALLED} - - - - - 1",
-        f"2 08:00:01 {CALLER} {CALLED} - - unparseable.header-missing reject verify 2",
+        f"1 08:00:00 {CALLER} {CALLED} - - - - - 200 1",
+        f"2 08:00:01 {CALLER} {CALLED} - - unparseable.header-missing reject verify none 2",
     ]
 
 

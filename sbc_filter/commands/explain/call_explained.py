@@ -109,6 +109,8 @@ def _show_call(call: Call, console: PlainConsole) -> None:
     console.print(plain(f"Call {call.number}: {parties}, Call-ID {call.call_id or '-'}"))
     for line in lines_of(ladder_of(call), call.time):
         console.print(plain(line))
+    if call.response:
+        console.print(f"Final response: {call.response.replace('none', 'none in this capture')}")
     if call.omitted:
         console.print(f"{call.omitted} of its messages are not shown.")
     if call.record is None:
@@ -124,6 +126,7 @@ def _data(call: Call) -> dict[str, Any]:
         "caller": call.caller,
         "called": call.called,
         "request_uri": call.target or None,
+        "response": call.status or None,
         "same_token": None if call.same_token is None else call.same_token.to_dict(),
         "omitted": call.omitted,
         "columns": ladder.columns,

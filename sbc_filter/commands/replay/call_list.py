@@ -77,6 +77,7 @@ def to_json(call: Call) -> str:
         "trunk": call.trunk,
         "same_token": None if call.same_token is None else call.same_token.to_dict(),
         "only_anchor_missing": call.supposed,
+        "response": call.status or None,
         "could_be_signed": call.could_be_signed,
         "file": call.file,
         "packets": call.packets,
@@ -115,6 +116,7 @@ def _columns(*, with_date: bool, several: bool) -> list[_Column]:
         _Column("Treatment", lambda call: call.treatment, 0, 2),
         _Column("Rule", lambda call: call.rule, 6, 1),
         *files,
+        _Column("Response", lambda call: call.response, 0, 4),
         _Column("Packets", lambda call: packets_text(call) if call.packets else None, 0, 7),
     ]
 

@@ -16,6 +16,7 @@ function summary(place) {
   return pairs([
     ["Time", timeOf(calls.time[place], true)], ["From", calls.caller[place]], ["To", calls.called[place]],
     ["Treatment", facetOf("treatment", place)], ["Rule", facetOf("rule", place)], ["Trunk", facetOf("trunk", place)],
+    ["Final response", facetOf("response", place)],
     ["Attestation", facetOf("attestation", place)], ["Signer", facetOf("signer", place)],
     ["Call-ID", calls.callId[place]], ["First packet", String(calls.packet[place])], ["File", facetOf("file", place)],
   ], "facts");

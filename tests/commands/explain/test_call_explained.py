@@ -69,12 +69,13 @@ def test_a_call_by_its_number_its_packet_and_its_call_id(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shown = lines(capsys, captured(tmp_path, *CALLS), name, code=1)
-    assert shown[:6] == [
+    assert shown[:7] == [
         "Call 2: 13125550123 to 12155550199, Call-ID call-2@carrier.example",
         "               192.0.2.7                        filter                         192.0.2.1",
         "    +0.000     #2  |----------- INVITE -----------x|                               |"
         "  invalid.orig-mismatch: stopped by verify",
         "    +0.000         |< 438 Invalid Identity Header -|                               |  by the filter",
+        "Final response: none in this capture",
         "",
         "invalid.orig-mismatch",
     ]
@@ -86,11 +87,12 @@ def test_a_call_by_its_number_its_packet_and_its_call_id(
 
 def test_a_call_that_passed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = lines(capsys, captured(tmp_path, *CALLS), "1", code=0)
-    assert shown[4:6] == ["", "passed"]
+    assert shown[4:7] == ["Final response: 200", "", "passed"]
     assert shown[3].endswith("|<----------- 200 OK -----------|<----------- 200 OK -----------|")
     (line,) = lines(capsys, str(tmp_path / "c.pcap"), "1", "--json", code=0)
     data = json.loads(line)
     assert (data["call"]["number"], data["outcome"], data["record"]["packet"]) == (1, "passed", 1)
+    assert data["call"]["response"] == 200
     assert [step["label"] for step in data["call"]["steps"]] == ["INVITE", "200 OK"]
 
 
