@@ -76,8 +76,8 @@ class Call:
         self.target = ""
         """The number in the Request-URI of its first INVITE; empty if it does not have one."""
         self.status = 0
-        """The final response to its INVITE: the first of 2xx, else the last. Without one, the last provisional one. 0 if
-        there is none."""
+        """The final response to its INVITE: the first of 2xx, else the last. Without one, the last provisional one.
+        0: none at all."""
         self.same_token: SameToken | None = None
         """The earlier call whose token this one has."""
         self.keeps = keeps
