@@ -28,6 +28,8 @@ def line_of(call: Call, *, changed: bool) -> Line:
         call.file or "",
         changed,
         call.supposed,
+        call.could_be_signed,
+        call.response,
     )
 
 

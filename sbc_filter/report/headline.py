@@ -24,10 +24,10 @@ class Headline(NamedTuple):
 
     @property
     def failures(self) -> str:
-        """As in `13 fail, 8 of them since a certificate or an anchor is missing`."""
+        """As in `13 fail STIR/SHAKEN, 8 of them since a certificate or an anchor is missing`."""
         if not self.failing:
-            return "None fails"
-        text = f"{self.failing:,} fail{'s' if self.failing == 1 else ''}"
+            return "None fails STIR/SHAKEN"
+        text = f"{self.failing:,} fail{'s' if self.failing == 1 else ''} STIR/SHAKEN"
         return f"{text}, {self.lacking:,} of them since a certificate or an anchor is missing" if self.lacking else text
 
     @property
@@ -37,7 +37,7 @@ class Headline(NamedTuple):
 
     def __str__(self) -> str:
         """The whole sentence, for the terminal."""
-        failures = self.failures if self.failing else "none fails"
+        failures = self.failures if self.failing else "none fails STIR/SHAKEN"
         return "; ".join(filter(None, (f"Calls: {self.calls:,}", failures, self.bares)))
 
 

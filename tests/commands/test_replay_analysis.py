@@ -67,15 +67,15 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == [
         "configuration: none found: the capture is analysed by the defaults; nothing would change",
         "",
-        "Call  Time (UTC)  Peer       From         To           Attest  Signer  Outcome                    Treatment  "
-        "Rule    Packets",
-        "1     08:00:01    192.0.2.7  12155550100  12155550199  A       -       unfetchable.fetch-refused  continue   "
-        "verify  1",
-        "2     08:00:02    192.0.2.7  13125550123  12155550199  A       -       invalid.orig-mismatch      continue   "
-        "verify  2",
+        "Call  Time (UTC)  Peer       From         To           Attest  Signer  Outcome                    Token of  "
+        "Treatment  Rule    Response  Packets",
+        "1     08:00:01    192.0.2.7  12155550100  12155550199  A       -       unfetchable.fetch-refused  -         "
+        "continue   verify  none      1",
+        "2     08:00:02    192.0.2.7  13125550123  12155550199  A       -       invalid.orig-mismatch      call 1    "
+        "continue   verify  none      2",
         "",
         "my.pcap: 2 packets, 2 INVITEs",
-        "Calls: 2; 2 fail, 1 of them since a certificate or an anchor is missing",
+        "Calls: 2; 2 fail STIR/SHAKEN, 1 of them since a certificate or an anchor is missing",
         "",
         "Rule    Mode     Outcome      Detail         Treatment  Code  Calls",
         "verify  observe  invalid      orig-mismatch  continue   -         1",
@@ -296,6 +296,40 @@ def test_calls_that_leave(capsys: pytest.CaptureFixture[str]) -> None:
         ("sign", "signed", None),
         ("sign", "unsigned", "no-caller"),
     ]
+
+
+def test_a_call_that_could_be_signed_has_neither_token_nor_signer(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the key of the moment made is not counted, learnt or listed: only the record of `--json` has it."""
+    captured(*(arriving(invite(number=number)) for number in range(10, 12)), leaving(invite(number=2)))
+    words = ["replay", "my.pcap", "--no-pager", "--learn", "urls.txt", "--html", "report.html"]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "3     08:00:03    12155550100  12155550199  -       -       could be signed" in out
+    assert "sign    observe  could be signed  -       continue   -         1" in out
+    assert "urls.txt: 0 URLs learnt" in out
+    page = Path("report.html").read_text("ascii")
+    assert '"could be signed"' in page
+    assert "<caption>Signer</caption>" not in page
+    assert "<caption>Attestation</caption>" not in page
+    assert "The filter signed the call." not in page
+    assert main(["replay", "my.pcap", "--json", "--outcome", "signed"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (call,) = [line["call"] for line in lines if "call" in line]
+    assert [call[name] for name in ("number", "outcome", "could_be_signed", "attest", "spc", "signer")] == [
+        3, "signed", True, None, None, None,
+    ]  # fmt: skip
+    (record,) = [line for line in lines if line.get("rule") == "sign"]
+    assert (record["outcome"], record["x5u"]) == ("signed", "https://certificate.invalid/shaken.pem")
+    for what in (["my.pcap", "3"], [json.dumps(record)]):
+        assert main(["explain", *what]) == 0
+        out = capsys.readouterr().out
+        assert "\nThe call could be signed with a credential of yours." in out
+        assert "The filter signed the call." not in out
+    assert main(["explain", "my.pcap", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "|  could be signed by sign, with a credential of yours\n" in out
+    assert "\n\ncould be signed\n" in out
+    assert "the Identity that is shown is an example" in out
 
 
 def test_the_address_that_most_invites_have_in_common(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,6 +23,7 @@ from support.calls import (
     invite,
     leaving,
     response,
+    retargeted,
 )
 from support.captures import write
 from support.replayed import summary_of
@@ -38,8 +39,8 @@ SETTINGS = (
     '[trunks.carrier]\naddresses = ["192.0.2.7"]\n'
 )
 RULES = '[[rule]]\nname = "verify"\naction = "verify"\n[rule.on]\ninvalid = "reject"\n'
-FORGED = "13125550123"
-HEADING = "Call Time (UTC) Peer From To Attest Signer Outcome Treatment Rule Packets"
+FORGED, OTHER = "13125550123", "12155550300"
+HEADING = "Call Time (UTC) Peer From To Attest Signer Outcome Token of Treatment Rule Response Packets"
 
 
 def captured(folder: Path, *packets: bytes) -> Path:
@@ -94,10 +95,10 @@ def listed(capsys: pytest.CaptureFixture[str], *words: str) -> list[int]:
 def test_a_line_for_each_call(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, str(day)) == [
         HEADING,
-        f"1 08:00:00 carrier {CALLER} {CALLED} B 1234 SHAKEN 1234 passed continue verify 1-3 5",
-        f"2 08:00:03 carrier {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch reject verify 4",
-        f"3 08:00:05 carrier {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch reject verify 6-7",
-        f"4 08:00:07 {CORE} {CALLER} {CALLED} - - no-identity.absent continue verify 8",
+        f"1 08:00:00 carrier {CALLER} {CALLED} B 1234 SHAKEN 1234 passed - continue verify 200 1-3 5",
+        f"2 08:00:03 carrier {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch - reject verify none 4",
+        f"3 08:00:05 carrier {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch call 2 reject verify none 6-7",
+        f"4 08:00:07 {CORE} {CALLER} {CALLED} - - no-identity.absent - continue verify none 8",
     ]
 
 
@@ -150,6 +151,39 @@ def test_filters_and_order(words: list[str], numbers: list[int], day: Path, caps
     assert listed(capsys, str(day), *words) == numbers
 
 
+def test_the_number_in_the_request_uri_and_the_first_call_of_a_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A token that was overheard goes to another number: To is that of the first call. The other one left before."""
+    first, outgoing = invite(identity()), invite(identity(claims(origid="out")), number=2)
+    path = str(
+        captured(
+            tmp_path,
+            arriving(first),
+            leaving(outgoing),
+            arriving(retargeted(invite(identity(), number=3))),
+            arriving(invite(identity(claims(origid="out")), number=4)),
+        )
+    )
+    assert shown(capsys, path) == [
+        HEADING.replace("Attest", "Request-URI Attest"),
+        f"1 08:00:00 {CALLER} {CALLED} - A 1234 SHAKEN 1234 passed - continue verify none 1",
+        f"2 08:00:01 {CALLER} {CALLED} - A 1234 SHAKEN 1234 passed - continue verify none 2",
+        f"3 08:00:02 {CALLER} {CALLED} {OTHER} A 1234 SHAKEN 1234 replayed.token-seen call 1 continue verify none 3",
+        f"4 08:00:03 {CALLER} {CALLED} - A 1234 SHAKEN 1234 passed.token-again call 2, left continue verify none 4",
+    ]
+    for words, numbers in (([OTHER], [3]), ([f"+{OTHER}"], [3]), ([CALLED], [1, 2, 3, 4]), (["-"], [])):
+        assert listed(capsys, path, "--called", *words) == numbers
+    assert main(["replay", path, "--json", "--calls"]) == 0
+    found = [json.loads(line).get("call") for line in capsys.readouterr().out.splitlines()]
+    assert [(each["request_uri"], each["same_token"]) for each in found if each] == [
+        (CALLED, None),
+        (CALLED, None),
+        (OTHER, {"call": 1, "packet": 1, "file": None, "request_uri": CALLED, "came_back": False}),
+        (CALLED, {"call": 2, "packet": 2, "file": None, "request_uri": CALLED, "came_back": True}),
+    ]
+
+
 def test_a_pattern_with_many_stars_takes_linear_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A Call-ID of an attacker that nearly matches: with backtracking, it would take years."""
     message = invite().replace(b"call-1@carrier.example", b"a" * 250)
@@ -168,10 +202,10 @@ def test_a_line_of_json_for_each_call(day: Path, capsys: pytest.CaptureFixture[s
     assert [next(iter(line)) for line in lines] == ["packet"] * 4 + ["call"] * 2 + ["summary"]
     assert lines[4]["call"] == {
         "number": 2, "time": NOW + 3, "call_id": "call-2@carrier.example", "caller": FORGED, "called": CALLED,
-        "attest": "A", "spc": "1234", "signer": "SHAKEN 1234", "outcome": "invalid", "detail": "orig-mismatch",
-        "treatment": "reject", "rule": "verify", "mode": "enforce", "trunk": "carrier", "peer": CARRIER,
-        "only_anchor_missing": False, "file": None, "packets": [4], "last_packet": 4,
-        "messages": 1, "invites": 1, "repeated": 0,
+        "request_uri": CALLED, "attest": "A", "spc": "1234", "signer": "SHAKEN 1234", "outcome": "invalid",
+        "detail": "orig-mismatch", "treatment": "reject", "rule": "verify", "mode": "enforce", "trunk": "carrier",
+        "peer": CARRIER, "same_token": None, "only_anchor_missing": False, "response": None, "could_be_signed": False,
+        "file": None, "packets": [4], "last_packet": 4, "messages": 1, "invites": 1, "repeated": 0,
     }  # fmt: skip
     assert main(["replay", str(day), "--json"]) == 0
     assert summary_of(capsys.readouterr().out)["invites"] == 4
@@ -206,8 +240,8 @@ def test_lines_fit_the_terminal(
 def test_several_captures_name_the_file(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (day.parent / "second.pcap").write_bytes(day.read_bytes())
     lines = shown(capsys, str(day.parent / "day.pcap"), str(day.parent / "second.pcap"))
-    assert lines[0] == HEADING.replace("Packets", "File Packets")
-    assert lines[1].endswith(f"verify {day} 1-3 5")
+    assert lines[0] == HEADING.replace("Response", "File Response")
+    assert lines[1].endswith(f"verify {day} 200 1-3 5")
     assert len(lines) == 5
 
 
@@ -225,8 +259,8 @@ def test_only_responses_and_no_call_id(tmp_path: Path, capsys: pytest.CaptureFix
     bare = invite().replace(b"Call-ID: call-1@carrier.example\r\n", b"")
     path = captured(tmp_path, leaving(response("200 OK", number=9)), arriving(bare))
     assert shown(capsys, str(path))[1:] == [
-        f"1 08:00:00 - {CALLER} {CALLED} - - - - - 1",
-        f"2 08:00:01 carrier {CALLER} {CALLED} - - unparseable.header-missing reject verify 2",
+        f"1 08:00:00 - {CALLER} {CALLED} - - - - - 200 1",
+        f"2 08:00:01 carrier {CALLER} {CALLED} - - unparseable.header-missing reject verify none 2",
     ]
 
 
@@ -284,7 +318,7 @@ def test_a_pager_that_does_not_work(pager: str, day: Path) -> None:
     """The list is printed without it. The last one is executable, but not a program."""
     (day.parent / "broken").write_bytes(b"\0")
     (day.parent / "broken").chmod(0o755)
-    assert "invalid.orig-mismatch  reject" in on_a_terminal(day.parent, "day.pcap", PAGER=pager)
+    assert "invalid.orig-mismatch  -         reject" in on_a_terminal(day.parent, "day.pcap", PAGER=pager)
 
 
 def test_a_pager_that_ends_at_once_has_seen_enough(day: Path) -> None:

@@ -32,6 +32,7 @@ def test_the_line_of_a_call() -> None:
         signer=" ".join(filter(None, (call.spc, "SHAKEN 1234"))),
         packet=1,
         changed=True,
+        response="none",
     )
 
 

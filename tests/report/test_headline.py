@@ -18,16 +18,16 @@ def test_what_counts() -> None:
 @pytest.mark.parametrize(
     ("calls", "said"),
     [
-        ([], "Calls: 0; none fails"),
-        ([GOOD], "Calls: 1; none fails"),
-        ([FAILED], "Calls: 1; 1 fails"),
-        ([BARE], "Calls: 1; none fails; 1 has no token"),
-        ([FAILED, FAILED, BARE, BARE], "Calls: 4; 2 fail; 2 have no token"),
+        ([], "Calls: 0; none fails STIR/SHAKEN"),
+        ([GOOD], "Calls: 1; none fails STIR/SHAKEN"),
+        ([FAILED], "Calls: 1; 1 fails STIR/SHAKEN"),
+        ([BARE], "Calls: 1; none fails STIR/SHAKEN; 1 has no token"),
+        ([FAILED, FAILED, BARE, BARE], "Calls: 4; 2 fail STIR/SHAKEN; 2 have no token"),
         (
             [FAILED, MISSING, UNANCHORED, BARE],
-            "Calls: 4; 3 fail, 2 of them since a certificate or an anchor is missing; 1 has no token",
+            "Calls: 4; 3 fail STIR/SHAKEN, 2 of them since a certificate or an anchor is missing; 1 has no token",
         ),
-        ([GOOD] * 1234, "Calls: 1,234; none fails"),
+        ([GOOD] * 1234, "Calls: 1,234; none fails STIR/SHAKEN"),
     ],
 )
 def test_what_the_terminal_says(calls: list[tuple[str, bool]], said: str) -> None:

@@ -128,10 +128,10 @@ def test_the_headline_of_the_page_is_that_of_the_terminal() -> None:
     assert (
         lead.split()
         == (
-            "4 calls. 3 fail, 2 of them since a certificate or an anchor is missing. 1 has no token."
+            "4 calls. 3 fail STIR/SHAKEN, 2 of them since a certificate or an anchor is missing. 1 has no token."
             " The filter would change 4."
         ).split()
     )
     assert str(headline((each.outcome, each.only_anchor_missing) for each in lines)) == (
-        "Calls: 4; 3 fail, 2 of them since a certificate or an anchor is missing; 1 has no token"
+        "Calls: 4; 3 fail STIR/SHAKEN, 2 of them since a certificate or an anchor is missing; 1 has no token"
     )

@@ -8,7 +8,7 @@ from rich.text import Text
 from sbc_filter.commands.explain.findings import CheckShown, Findings, Said, TokenShown
 from sbc_filter.commands.explain.token_checks import State
 from sbc_filter.commands.explain.wrapping import LABEL, labelled, sentence, width_of
-from sbc_filter.outcomes import result_name
+from sbc_filter.outcomes import Outcome, result_name
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.plain_text import plain
@@ -48,8 +48,10 @@ def show(findings: Findings, console: PlainConsole) -> None:
 
 def _explained(findings: Findings, width: int) -> Iterator[str]:
     yield from explained_lines(findings.explanation, width)
-    for values in _compared(findings):
+    for values in dict.fromkeys(_compared(findings)):
         yield from labelled("Compared", values, width)
+    if findings.same_token and findings.outcome != Outcome.REPLAYED:
+        yield from labelled("Same token", findings.same_token, width)
     yield from labelled("Judged at", f"{utc_text(findings.time)} UTC, {findings.time_from}", width)
 
 

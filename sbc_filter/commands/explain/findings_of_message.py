@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from difflib import unified_diff
 
+from sbc_filter.calls.could_be_signed import PLACEHOLDER_X5U, could_be_signed
 from sbc_filter.certificates.folder import how_to_add
 from sbc_filter.commands.explain.findings import Findings, RuleShown, Said, TokenShown
 from sbc_filter.commands.explain.judge import Judge, Judgement, with_only
@@ -13,8 +14,8 @@ from sbc_filter.commands.explain.token_shown import TokenContext, token_shown
 from sbc_filter.config.settings import OBSERVE
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.record import Record
-from sbc_filter.explanations.table import explanation_of, explanation_of_deviation
-from sbc_filter.outcomes import GOOD_OUTCOMES, VERIFICATION_OUTCOMES, Detail, Outcome, result_name
+from sbc_filter.explanations.table import explanation_of_deviation
+from sbc_filter.outcomes import GOOD_OUTCOMES, VERIFICATION_OUTCOMES, Detail, Outcome
 from sbc_filter.rules.model import Mode, Rule, VerifyOptions
 from sbc_filter.stir.diversion import DIVERSIONS
 from sbc_filter.stir.token import kind_claimed
@@ -22,6 +23,9 @@ from sbc_filter.stir.verification import MAX_IDENTITIES
 
 OF_TOKEN = "the iat of the token, so its age is not judged: give --at"
 """Where the time of a judgement is from, if it is the token itself."""
+_EXAMPLE = (
+    f"the Identity that is shown is an example: its key was made for this run, and no host serves {PLACEHOLDER_X5U}"
+)
 
 
 def findings_of(
@@ -63,14 +67,15 @@ def findings_of(
         time_from,
         str(outcome),
         None if detail is None else str(detail),
-        Said.of(result_name(outcome, detail), explanation_of(outcome, detail)),
+        Said.of_record(answer),
         tokens,
+        "",
         tuple(Said.of(name, explanation_of_deviation(name)) for name in of_tokens.record.deviations) if whole else (),
         tuple(RuleShown(each.rule.name, _mode(judge, each.rule), not each.condition, each.reason) for each in tried),
         json.loads(record.to_json()) if whole else None,
         tuple(_changes(message, payload)) if whole else (),
         emit[0].payload.decode("utf-8", "replace") if whole and emit else None,
-        material.notes,
+        (*material.notes, *([_EXAMPLE] if could_be_signed(record) else ())),
         tuple(missing),
     )
 

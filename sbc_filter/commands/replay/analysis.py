@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sbc_filter.assembly.setup import Setup, prepare
+from sbc_filter.calls.could_be_signed import PLACEHOLDER_X5U
 from sbc_filter.calls.proposal import Proposal, scout
 from sbc_filter.capture.frame import CaptureError
 from sbc_filter.certificates.source import CertificateSource
@@ -25,7 +26,7 @@ from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import AnyAnswer, Need
 from sbc_filter.errors import Problem
-from sbc_filter.lab.certificate_maker import X5U, Maker, key_pem
+from sbc_filter.lab.certificate_maker import Maker, key_pem
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.stir.credential import load_credential
@@ -147,5 +148,5 @@ def supposed_setup(arguments: argparse.Namespace, proposal: Proposal) -> Setup:
     setup = prepare(configuration, live=False, problems=problems, needs_anchors=False)
     rules, _ = load_rules({"": VERIFY_RULES + SIGN_RULE.replace("NAME", _CREDENTIAL)}, str, [_CREDENTIAL])
     laboratory = Maker(proposal.begins or time.time()).laboratory()
-    ours = load_credential(_CREDENTIAL, key_pem(laboratory.leaf.key), laboratory.chain, X5U)
+    ours = load_credential(_CREDENTIAL, key_pem(laboratory.leaf.key), laboratory.chain, PLACEHOLDER_X5U)
     return replace(setup, rules=rules, credentials={_CREDENTIAL: ours})

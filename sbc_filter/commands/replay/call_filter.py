@@ -12,7 +12,7 @@ _LAST = "\U0010ffff"  # behind all texts that are known
 _VALUES: dict[str, Callable[[Call], tuple[str | None, ...]]] = {
     "outcome": lambda call: (call.outcome, call.detail, call.result),
     "caller": lambda call: (call.caller,),
-    "called": lambda call: (call.called,),
+    "called": lambda call: (call.called, call.target) if call.target else (call.called,),
     "call_id": lambda call: (call.call_id,),
     "trunk": lambda call: (call.trunk,),
     "peer": lambda call: (*filter(None, (call.trunk, call.peer)),) or (None,),

@@ -14,6 +14,7 @@ from sbc_filter.assembly.certificate_sources import ask_for, certificate_source
 from sbc_filter.assembly.needs import Needs
 from sbc_filter.assembly.operator_files import input_files
 from sbc_filter.assembly.setup import Setup
+from sbc_filter.calls.could_be_signed import honest
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.merge import Captures
 from sbc_filter.capture.record_survey import RecordSurvey
@@ -78,7 +79,8 @@ def _replay(
     examples, analyses = Examples(), [] if analysis is None else [analysis]
     ports, supposed = configuration.network.ports, [each.supposed for each in analyses]
     gathering = Gathering(arguments, ports, *supposed)
-    sinks: list[Callable[[Record], None]] = [tally, calls, examples, *learners.values(), *analyses]
+    counted = _to_all([tally, *learners.values()])
+    sinks: list[Callable[[Record], None]] = [lambda record: counted(honest(record)), calls, examples, *analyses]
     if arguments.json:
         sinks.append(to_lines(sys.stdout))
     with contextlib.ExitStack() as stack:
@@ -108,9 +110,9 @@ def _replay(
         calls.finish()
         named_calls = gathering.examples(examples, named)
         assumed = None if analysis is None else to_dict(analysis)
-        counted = html.headline() if html else gathering.headline()
+        sentence = html.headline() if html else gathering.headline()
         done = run.counters, engine.counters
-        result = Result(title, *done, tally, unseen, captures.faults, named_calls, assumed, counted)
+        result = Result(title, *done, tally, unseen, captures.faults, named_calls, assumed, sentence)
         if html:
             html.write(console, setup, result, named, applies, source, given_options(arguments))
     for option, learner in learners.items():
