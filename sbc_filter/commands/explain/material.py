@@ -13,8 +13,10 @@ from sbc_filter.sip.date import format_date
 from sbc_filter.sip.lenient.request_start import method_of
 from sbc_filter.stir.passport import Claims, parse_claims, parse_jose
 from sbc_filter.system.files import TooLarge, read_file
+from sbc_filter.system.near_file import near_file
 
 _MOST = 256 * 1024  # bytes; a SIP message over UDP has at most 64 KiB
+_SHOWN = 60  # bytes of a text that is not understood
 _CAPTURES = (
     b"\xa1\xb2\xc3\xd4",
     b"\xd4\xc3\xb2\xa1",
@@ -61,15 +63,12 @@ class NotExplained(FilterError):
     """There is nothing to explain: exit code 1."""
 
 
-def read_material(what: str, *, has_call: bool = False) -> Material:
-    """Read `what`: a file, `-`, or the text itself; `UsageFault` if it is none of them.
-
-    With `has_call`, a call is named too: then a folder is a folder of captures.
-    """
+def read_material(what: str) -> Material:
+    """Read `what`: a file, `-`, or the text itself; `UsageFault` if it is none of them. A folder is one of captures."""
     if what == "-":
         return _recognised(sys.stdin.buffer.read(_MOST + 1), "standard input")
     path = Path(what)
-    if has_call and what and os.path.isdir(path):
+    if what and os.path.isdir(path):
         return Material(Kind.CAPTURE, b"", file=path)
     if not _is_file(path):
         return _recognised(what.encode("utf-8", "surrogateescape"), None)
@@ -102,6 +101,8 @@ def is_capture(path: Path) -> bool:
 
 
 def _recognised(data: bytes, name: str | None) -> Material:
+    if name is not None and not data.strip():
+        raise NotExplained(f"{name} is empty")
     if len(data) > _MOST:
         raise NotExplained(f"{name or 'the text'} is larger than {_MOST >> 10} KiB")
     if data.startswith(_CAPTURES):
@@ -126,7 +127,11 @@ def _recognised(data: bytes, name: str | None) -> Material:
         return Material(Kind.PARTS, packed)
     if name is not None:
         raise UsageFault(f"{name} holds neither an INVITE nor an Identity header field nor a PASSporT nor records")
-    raise UsageFault("what was given is neither a file nor an INVITE, an Identity header field, a PASSporT or a record")
+    given = data[:_SHOWN].decode("utf-8", "replace") + ("…" if len(data) > _SHOWN else "")
+    near = near_file(data.decode("utf-8", "surrogateescape"))
+    raise UsageFault(
+        f"{given!r} is neither a file nor an INVITE, an Identity header field, a PASSporT or a record{near}"
+    )
 
 
 def _message(data: bytes) -> Material:
