@@ -112,7 +112,9 @@ def _replay(
             html.write(console, setup, result, named, applies, source)
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
-    report(console, result, json=arguments.json)
+    report(console, result, json=arguments.json, brief=gathering.fault is not None)
+    if gathering.fault is not None:
+        raise gathering.fault
     if analysis is not None and not arguments.json:
         advise(console, analysis, arguments, named.words)
     return int(unseen.has_invites or bool(captures.faults))
@@ -148,11 +150,11 @@ def files_of(arguments: argparse.Namespace) -> tuple[Path | None, Named, dict[st
     return file, named, outputs
 
 
-def report(console: PlainConsole, result: Reported, *, json: bool) -> None:
-    """Print the result, then what was not looked at, then what could not be read."""
+def report(console: PlainConsole, result: Reported, *, json: bool, brief: bool = False) -> None:
+    """Print the result, unless as a text if `brief`, then what was not looked at, then what could not be read."""
     if json:
         print(result.to_json())
-    else:
+    elif not brief:
         result.print(console)
     for sentence in result.unseen.sentences():
         console.print(sentence)
