@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from dataclasses import replace
 from typing import Any
 
 from sbc_filter.assembly.setup import Setup
@@ -14,10 +13,11 @@ from sbc_filter.commands.explain.captured_call import captured_call
 from sbc_filter.commands.explain.display import show
 from sbc_filter.commands.explain.findings import Findings, Said
 from sbc_filter.commands.explain.findings_of_message import findings_of
-from sbc_filter.commands.explain.judge import Judge, default_rules
+from sbc_filter.commands.explain.judge import Judge
 from sbc_filter.commands.explain.material import Kind, Material, NotExplained
 from sbc_filter.commands.explain.noted_source import NotedSource
 from sbc_filter.commands.explain.operator_setup import read_setup_of_capture
+from sbc_filter.commands.replay.analysis import files_that_apply
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.explanations.table import explanation_of
 from sbc_filter.outcomes import GOOD_OUTCOMES, Detail, result_name
@@ -30,8 +30,6 @@ _OF_CAPTURE = "the capture"
 def explain_call(arguments: argparse.Namespace) -> int:
     """Explain the call of `arguments.captures` that `arguments.call` names; returns 0 if it is a good one, else 1."""
     setup, missing = read_setup_of_capture(arguments)
-    if not setup.rules.rules:
-        setup = replace(setup, rules=default_rules())
     call, source = captured_call(arguments, setup)
     message = _deciding(call)
     source.begin()
@@ -68,6 +66,8 @@ def findings_in_capture(message: SeenMessage, setup: Setup, source: NotedSource,
     judge = Judge(setup, _flow(message), message.time if record is None else record.time, source)
     material = Material(Kind.MESSAGE, message.received)
     findings = findings_of(material, message.received, _OF_CAPTURE, judge, source, missing)
+    if setup.configuration.file:
+        findings = findings._replace(notes=(*findings.notes, f"configuration: {files_that_apply(setup)}"))
     if record is None:
         return findings
     findings = findings._replace(record=json.loads(record.to_json()))

@@ -9,7 +9,7 @@ from sbc_filter.assembly.setup import Setup, prepare
 from sbc_filter.calls.proposal import scout
 from sbc_filter.commands.explain.judge import DEFAULTS
 from sbc_filter.commands.explain.material import NotExplained
-from sbc_filter.commands.replay.analysis import supposed_setup, with_options
+from sbc_filter.commands.replay.analysis import judged_by_defaults, supposed_setup, with_options
 from sbc_filter.commands.replay.captures import find_captures, folders_of, opened
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
 from sbc_filter.errors import Problem, reason
@@ -40,7 +40,8 @@ def read_setup_of_capture(arguments: argparse.Namespace) -> tuple[Setup, list[st
     """The files with which `replay` judges `arguments.captures`: without any, what the captures themselves propose."""
     folders = folders_of(arguments.captures)
     if find_configuration(arguments.config, folders) is not None or arguments.rules is not None:
-        return read_setup(arguments, folders)
+        setup, missing = read_setup(arguments, folders)
+        return judged_by_defaults(setup), missing
     proposal = scout(opened(find_captures(arguments.captures, ()))).proposal(arguments.sbc)
     setup = supposed_setup(arguments, proposal)
     taken = f"the SBC is taken to be {', '.join(proposal.sbc)} (--sbc), " if proposal.sbc else ""

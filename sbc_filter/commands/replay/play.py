@@ -25,7 +25,7 @@ from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.advice import advise, to_dict
-from sbc_filter.commands.replay.analysis import Analysis, read_setup
+from sbc_filter.commands.replay.analysis import Analysis, files_that_apply, judged_by_defaults, read_setup
 from sbc_filter.commands.replay.captures import Named, find_captures, folders_of, opened
 from sbc_filter.commands.replay.examples import Examples
 from sbc_filter.commands.replay.frames import Clock, with_progress
@@ -56,7 +56,7 @@ def replay(arguments: argparse.Namespace) -> int:
         if file is None and arguments.rules is None:
             analysis = Analysis(arguments, named, stack)
             return _replay(arguments, analysis.setup, analysis.named, outputs, analysis)
-        return _replay(arguments, read_setup(arguments, file), named, outputs, None)
+        return _replay(arguments, judged_by_defaults(read_setup(arguments, file)), named, outputs, None)
 
 
 def _replay(
@@ -238,14 +238,10 @@ def _learn(console: PlainConsole, learner: Learner | LearntTranslations, path: P
 
 def what_applies(setup: Setup, named: Named, captures: Captures, analysed: bool) -> Iterator[str]:
     """What is said before a replay: the files that apply, and those that are ignored."""
-    configuration = setup.configuration
-    files = {rule.file for rule in setup.rules.rules}
-    rules = numbered(len(setup.rules.rules), "rule") + (f" of {numbered(len(files), 'file')}" if files else "")
-    observes = "; mode observe: nothing would change" if setup.observes else ""
     if analysed:
         yield "configuration: none found: the capture is analysed by the defaults; nothing would change"
     else:
-        yield f"configuration: {configuration.file or 'none found, the defaults'}; {rules}{observes}"
+        yield f"configuration: {files_that_apply(setup)}"
     if not setup.rules.rules:
         yield "no rules, so no call is judged: write some (docs/rules.md), or name a file of them with --rules"
     if setup.lacks_anchors and not analysed:
