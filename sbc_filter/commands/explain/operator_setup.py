@@ -19,8 +19,10 @@ _SBC = "192.0.2.1"  # where the configuration does not name the SBC
 _LONGEST = 64 * 1024  # bytes of --certificate
 
 
-def read_setup(arguments: argparse.Namespace, folders: Sequence[Path]) -> tuple[Setup, list[str]]:
-    """The operator's files, and what is missing in them."""
+def read_setup(
+    arguments: argparse.Namespace, folders: Sequence[Path], sbc: Sequence[str] = (_SBC,)
+) -> tuple[Setup, list[str]]:
+    """The operator's files, and what is missing in them. `sbc` are its addresses where the configuration has none."""
     problems: list[Problem] = []
     file = find_configuration(arguments.config, folders)
     configuration = read_configuration(file, problems)
@@ -29,7 +31,7 @@ def read_setup(arguments: argparse.Namespace, folders: Sequence[Path]) -> tuple[
         missing.append("no configuration: its SBC, trunks and numbering are the defaults (--config)")
     configuration = with_options(configuration, arguments)
     if not configuration.network.sbc:
-        configuration = replace(configuration, network=replace(configuration.network, sbc=(_SBC,)))
+        configuration = replace(configuration, network=replace(configuration.network, sbc=tuple(sbc)))
     setup = prepare(configuration, arguments.rules, live=False, problems=problems, needs_anchors=False)
     if not setup.rules.rules:
         missing.append(f"no rules: tokens are judged by {DEFAULTS} (--rules)")
@@ -40,7 +42,7 @@ def read_setup_of_capture(arguments: argparse.Namespace) -> tuple[Setup, list[st
     """The files with which `replay` judges `arguments.captures`: without any, what the captures themselves propose."""
     folders = folders_of(arguments.captures)
     if find_configuration(arguments.config, folders) is not None or arguments.rules is not None:
-        setup, missing = read_setup(arguments, folders)
+        setup, missing = read_setup(arguments, folders, sbc=())
         return judged_by_defaults(setup), missing
     proposal = scout(opened(find_captures(arguments.captures, ()))).proposal(arguments.sbc)
     setup = supposed_setup(arguments, proposal)
