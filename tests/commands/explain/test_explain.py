@@ -206,7 +206,7 @@ def test_where_a_certificate_is_from(
     assert data(capsys, TOKEN, *config, *chain[:2], code=0)["tokens"][0]["certificate"] == "from --certificate"
     certificate_path(tmp_path / "folder", X5U).unlink()
     found = data(capsys, TOKEN, *config, code=1)
-    assert found["tokens"][0]["certificate"] == "not here: fetch-refused"
+    assert found["tokens"][0]["certificate"] == "not here: neither given nor fetched"
     assert f"the certificate of {X5U}: put it into the folder, or give --certificate or --fetch" in found["missing"]
 
 
@@ -311,6 +311,24 @@ def test_what_is_nothing_is_wrong_usage(what: str, capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == (
         f"sbc-filter: {shown} is neither a file nor an INVITE, an Identity header field, a PASSporT or a record\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("token", "label", "values"),
+    [
+        (identity(jose={"x5u": f"{X5U}x"}), "Certificate", "not here: neither given nor fetched"),
+        (identity(jose={"x5u": "http://a.example/x.pem"}), "Found", "http://a.example/x.pem"),
+        (identity(claims(attest="D")), "Found", 'attest "D"'),
+    ],
+)
+def test_one_value_is_not_called_compared(
+    token: str, label: str, values: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "call.sip").write_bytes(invite(token))
+    assert main(["explain", str(tmp_path / "call.sip")]) == 1
+    shown = capsys.readouterr().out
+    assert f"\n{label:13} {values}\n" in shown
+    assert "\nCompared" not in shown
 
 
 def test_a_misspelt_file_is_guessed(
