@@ -216,7 +216,7 @@ def test_the_command_for_the_proposed_files_keeps_what_they_do_not_say(capsys: p
 def test_replay_and_explain_judge_alike_where_there_are_no_rules(
     sbc: str, leaving_call: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By the defaults, and nothing is changed: without rules the filter passes every call."""
+    """By the defaults, as an analysis: nothing is changed."""
     captured(arriving(invite(identity(), caller=FORGED)), leaving(invite(number=2)))
     Path("sbc-filter.toml").write_text(f"[network]\n{sbc}")
     judged = "calls are judged by the defaults of [rule.verify]; nothing would change"
@@ -234,6 +234,17 @@ def test_replay_and_explain_judge_alike_where_there_are_no_rules(
     assert f"Notes: configuration: {applies}" in shown
     assert main(["explain", "my.pcap", "2", *options]) == 1
     assert f" {leaving_call} " in " ".join(capsys.readouterr().out.split())
+
+
+def test_rules_that_are_named_and_empty_are_applied_by_both(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(arriving(invite(identity(), caller=FORGED)))
+    Path("none.toml").touch()
+    assert main(["replay", "my.pcap", "--rules", "none.toml"]) == 0
+    assert " not-examined.no-rule " in capsys.readouterr().out
+    assert main(["explain", "my.pcap", "1", "--rules", "none.toml"]) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert " not-examined.no-rule: passed on unchanged not-examined.no-rule No enforced rule matched." in shown
+    assert "the INVITE is invalid.orig-mismatch: the rules that were named are empty" in shown
 
 
 def test_explain_says_which_configuration_it_used(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from sbc_filter.commands.explain.captured_call import captured_call
 from sbc_filter.commands.explain.display import show
 from sbc_filter.commands.explain.findings import Findings, Said
 from sbc_filter.commands.explain.findings_of_message import findings_of
-from sbc_filter.commands.explain.judge import Judge
+from sbc_filter.commands.explain.judge import DEFAULTS, Judge
 from sbc_filter.commands.explain.material import Kind, Material, NotExplained
 from sbc_filter.commands.explain.noted_source import NotedSource
 from sbc_filter.commands.explain.operator_setup import read_setup_of_capture
@@ -77,6 +77,8 @@ def findings_in_capture(message: SeenMessage, setup: Setup, source: NotedSource,
         return findings  # the anchor is not all that it lacks
     name = result_name(record.outcome, record.detail)
     alone = f"by itself the INVITE is {findings.explanation.name}: what came before it made the difference"
+    if not setup.rules.rules:
+        alone = f"by {DEFAULTS} the INVITE is {findings.explanation.name}: the rules that were named are empty"
     return findings._replace(
         good=record.outcome in GOOD_OUTCOMES,
         outcome=record.outcome,

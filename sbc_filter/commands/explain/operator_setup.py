@@ -22,7 +22,7 @@ _LONGEST = 64 * 1024  # bytes of --certificate
 def read_setup(
     arguments: argparse.Namespace, folders: Sequence[Path], sbc: Sequence[str] = (_SBC,)
 ) -> tuple[Setup, list[str]]:
-    """The operator's files, and what is missing in them. `sbc` are its addresses where the configuration has none."""
+    """The operator's files, and what is missing in them. `sbc` stands in for addresses of the SBC that are missing."""
     problems: list[Problem] = []
     file = find_configuration(arguments.config, folders)
     configuration = read_configuration(file, problems)
@@ -43,7 +43,7 @@ def read_setup_of_capture(arguments: argparse.Namespace) -> tuple[Setup, list[st
     folders = folders_of(arguments.captures)
     if find_configuration(arguments.config, folders) is not None or arguments.rules is not None:
         setup, missing = read_setup(arguments, folders, sbc=())
-        return judged_by_defaults(setup), missing
+        return judged_by_defaults(setup) if arguments.rules is None else setup, missing
     proposal = scout(opened(find_captures(arguments.captures, ()))).proposal(arguments.sbc)
     setup = supposed_setup(arguments, proposal)
     taken = f"the SBC is taken to be {', '.join(proposal.sbc)} (--sbc), " if proposal.sbc else ""

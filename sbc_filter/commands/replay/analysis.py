@@ -155,7 +155,7 @@ def with_options(configuration: Configuration, arguments: argparse.Namespace) ->
 def judged_by_defaults(setup: Setup) -> Setup:
     """The setup; without a rule in it, calls that arrive are verified by the defaults, and so are tokens that leave.
 
-    Such calls pass in the filter as they are. So they are only observed.
+    That is an analysis, so the calls are only observed. Rules that are named and empty are another thing.
     """
     if setup.rules.rules:
         return setup

@@ -56,7 +56,9 @@ def replay(arguments: argparse.Namespace) -> int:
         if file is None and arguments.rules is None:
             analysis = Analysis(arguments, named, stack)
             return _replay(arguments, analysis.setup, analysis.named, outputs, analysis)
-        return _replay(arguments, judged_by_defaults(read_setup(arguments, file)), named, outputs, None)
+        setup = read_setup(arguments, file)
+        setup = judged_by_defaults(setup) if arguments.rules is None else setup
+        return _replay(arguments, setup, named, outputs, None)
 
 
 def _replay(
