@@ -9,7 +9,21 @@ from typing import Any
 import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.packet import Raw
-from support.calls import CALLER, CARRIER, CORE, LAB, MAKER, NOW, SBC, arriving, claims, identity, invite, leaving
+from support.calls import (
+    CALLER,
+    CARRIER,
+    CORE,
+    LAB,
+    MAKER,
+    NOW,
+    SBC,
+    VERIFY,
+    arriving,
+    claims,
+    identity,
+    invite,
+    leaving,
+)
 from support.captures import write
 from support.replayed import records_of, summary_of
 
@@ -256,13 +270,53 @@ def test_the_command_for_the_proposed_files_keeps_what_they_do_not_say(capsys: p
     assert "\n  sbc-filter replay my.pcap --at 1800000000.0 --fetch\n" in capsys.readouterr().out
 
 
-def test_a_configuration_without_rules_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("sbc", "leaving_call"),
+    [
+        (f'sbc = ["{SBC}"]\n', "not-examined.no-rule: passed on unchanged"),
+        ("", "no-identity.absent: passed on unchanged by the defaults of [rule.verify]"),
+    ],
+)
+def test_replay_and_explain_judge_alike_where_there_are_no_rules(
+    sbc: str, leaving_call: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the defaults, as an analysis: nothing is changed."""
+    captured(arriving(invite(identity(), caller=FORGED)), leaving(invite(number=2)))
+    Path("sbc-filter.toml").write_text(f"[network]\n{sbc}")
+    judged = "calls are judged by the defaults of [rule.verify]; nothing would change"
+    applies = f"sbc-filter.toml; no rules (--rules): {judged}"
+    options = ["--certificates", "../material/certificates"]
+    assert main(["replay", "my.pcap", *options]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == f"configuration: {applies}"
+    (first,) = [line for line in lines if line.startswith("1 08:00:")]
+    assert " A 1234 SHAKEN 1234 invalid.orig-mismatch continue the defaults of [rule.verify] " in first
+    assert lines[-1] == "Nothing would change."
+    assert main(["explain", "my.pcap", "1", *options]) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "invalid.orig-mismatch: passed on unchanged by the defaults of [rule.verify]" in shown
+    assert f"Notes: configuration: {applies}" in shown
+    assert main(["explain", "my.pcap", "2", *options]) == 1
+    assert f" {leaving_call} " in " ".join(capsys.readouterr().out.split())
+
+
+def test_rules_that_are_named_and_empty_are_applied_by_both(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(arriving(invite(identity(), caller=FORGED)))
+    Path("none.toml").touch()
+    assert main(["replay", "my.pcap", "--rules", "none.toml"]) == 0
+    assert " not-examined.no-rule " in capsys.readouterr().out
+    assert main(["explain", "my.pcap", "1", "--rules", "none.toml"]) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert " not-examined.no-rule: passed on unchanged not-examined.no-rule No enforced rule matched." in shown
+    assert "the INVITE is invalid.orig-mismatch: the rules that were named are empty" in shown
+
+
+def test_explain_says_which_configuration_it_used(capsys: pytest.CaptureFixture[str]) -> None:
     captured(arriving(invite(identity(), caller=FORGED)))
     Path("sbc-filter.toml").write_text(f'[network]\nsbc = ["{SBC}"]\n')
-    assert main(["replay", "my.pcap"]) == 0
-    assert capsys.readouterr().out.splitlines()[1] == (
-        "no rules, so no call is judged: write some (docs/rules.md), or name a file of them with --rules"
-    )
+    Path("r.toml").write_text(VERIFY)
+    assert main(["explain", "my.pcap", "1", "--rules", "r.toml"]) == 1
+    assert "\nNotes:\n  configuration: sbc-filter.toml; 1 rule of 1 file\n" in capsys.readouterr().out
 
 
 def test_signature_fits_but_the_issuer_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import json
-from dataclasses import replace
 from typing import Any
 
 from sbc_filter.assembly.setup import Setup
@@ -16,11 +15,12 @@ from sbc_filter.commands.explain.captured_call import captured_call
 from sbc_filter.commands.explain.display import show
 from sbc_filter.commands.explain.findings import Findings, Said
 from sbc_filter.commands.explain.findings_of_message import findings_of
-from sbc_filter.commands.explain.judge import Judge, default_rules
+from sbc_filter.commands.explain.judge import DEFAULTS, Judge
 from sbc_filter.commands.explain.material import Kind, Material, NotExplained
 from sbc_filter.commands.explain.noted_source import NotedSource
 from sbc_filter.commands.explain.operator_setup import read_setup_of_capture
 from sbc_filter.commands.explain.token_before import with_token_before
+from sbc_filter.commands.replay.analysis import files_that_apply
 from sbc_filter.commands.replay.captures import find_captures
 from sbc_filter.commands.replay.spooled import read_twice
 from sbc_filter.engine.call.network import Flow
@@ -37,8 +37,6 @@ def explain_call(arguments: argparse.Namespace) -> int:
         named = find_captures(arguments.captures, ())
         named = named._replace(sources=read_twice(named.sources, stack))
         setup, missing = read_setup_of_capture(arguments, named)
-        if not setup.rules.rules:
-            setup = replace(setup, rules=default_rules())
         call, source = captured_call(arguments, setup, named)
     message = _deciding(call)
     source.begin()
@@ -82,6 +80,8 @@ def _findings(message: SeenMessage, setup: Setup, source: NotedSource, missing: 
     judge = Judge(setup, _flow(message), message.time if record is None else record.time, source)
     material = Material(Kind.MESSAGE, message.received)
     findings = findings_of(material, message.received, _OF_CAPTURE, judge, source, missing)
+    if setup.configuration.file:
+        findings = findings._replace(notes=(*findings.notes, f"configuration: {files_that_apply(setup)}"))
     if record is None:
         return findings
     findings = findings._replace(record=json.loads(record.to_json()))
@@ -90,6 +90,8 @@ def _findings(message: SeenMessage, setup: Setup, source: NotedSource, missing: 
     if record.detail == Detail.UNTRUSTED_CHAIN and not setup.trust.anchors:
         return findings  # the anchor is not all that it lacks
     alone = f"by itself the INVITE is {findings.explanation.name}: what came before it made the difference"
+    if not setup.rules.rules:
+        alone = f"by {DEFAULTS} the INVITE is {findings.explanation.name}: the rules that were named are empty"
     return findings._replace(
         good=record.outcome in GOOD_OUTCOMES,
         outcome=record.outcome,

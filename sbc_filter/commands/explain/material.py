@@ -13,9 +13,11 @@ from sbc_filter.sip.date import format_date
 from sbc_filter.sip.lenient.request_start import method_of
 from sbc_filter.stir.passport import Claims, parse_claims, parse_jose
 from sbc_filter.system.files import TooLarge, read_file
+from sbc_filter.system.near_file import near_file
 
 _MOST = 256 * 1024  # bytes; a SIP message over UDP has at most 64 KiB
 _MOST_OF_RECORDS = 16 << 20  # bytes; about ten thousand records
+_SHOWN = 60  # bytes of a text that is not understood
 _CAPTURES = (
     b"\xa1\xb2\xc3\xd4",
     b"\xd4\xc3\xb2\xa1",
@@ -62,15 +64,12 @@ class NotExplained(FilterError):
     """There is nothing to explain: exit code 1."""
 
 
-def read_material(what: str, *, has_call: bool = False) -> Material:
-    """Read `what`: a file, `-`, or the text itself; `UsageFault` if it is none of them.
-
-    With `has_call`, a call is named too: then a folder is a folder of captures.
-    """
+def read_material(what: str) -> Material:
+    """Read `what`: a file, `-`, or the text itself; `UsageFault` if it is none of them. A folder is one of captures."""
     if what == "-":
         return _recognised(sys.stdin.buffer.read(_MOST_OF_RECORDS + 1), "standard input")
     path = Path(what)
-    if has_call and what and os.path.isdir(path):
+    if what and os.path.isdir(path):
         return Material(Kind.CAPTURE, b"", file=path)
     if not _is_file(path):
         return _recognised(what.encode("utf-8", "surrogateescape"), None)
@@ -103,6 +102,8 @@ def is_capture(path: Path) -> bool:
 
 
 def _recognised(data: bytes, name: str | None) -> Material:
+    if name is not None and not data.strip():
+        raise NotExplained(f"{name} is empty")
     most = _MOST_OF_RECORDS if _begins_as_record(data) else _MOST
     if len(data) > most:
         raise _too_large(name or "the text", most)
@@ -128,7 +129,11 @@ def _recognised(data: bytes, name: str | None) -> Material:
         return Material(Kind.PARTS, packed)
     if name is not None:
         raise UsageFault(f"{name} holds neither an INVITE nor an Identity header field nor a PASSporT nor records")
-    raise UsageFault("what was given is neither a file nor an INVITE, an Identity header field, a PASSporT or a record")
+    given = data[:_SHOWN].decode("utf-8", "replace") + ("…" if len(data) > _SHOWN else "")
+    near = near_file(data.decode("utf-8", "surrogateescape"))
+    raise UsageFault(
+        f"{given!r} is neither a file nor an INVITE, an Identity header field, a PASSporT or a record{near}"
+    )
 
 
 def _begins_as_record(data: bytes) -> bool:

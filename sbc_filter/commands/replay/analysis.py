@@ -16,6 +16,7 @@ from sbc_filter.calls.could_be_signed import PLACEHOLDER_X5U
 from sbc_filter.calls.proposal import Proposal, scout
 from sbc_filter.capture.frame import CaptureError
 from sbc_filter.certificates.source import CertificateSource
+from sbc_filter.commands.explain.judge import DEFAULTS
 from sbc_filter.commands.replay.captures import Named, opened
 from sbc_filter.commands.replay.spooled import read_twice, rewind
 from sbc_filter.commands.replay.supposing import NotedCertificates, Supposing
@@ -28,6 +29,7 @@ from sbc_filter.engine.verdict import AnyAnswer, Need
 from sbc_filter.errors import Problem
 from sbc_filter.lab.certificate_maker import Maker, key_pem
 from sbc_filter.outcomes import Detail, Outcome
+from sbc_filter.records.tally import numbered
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.stir.credential import load_credential
 
@@ -55,6 +57,23 @@ credential = "NAME"
 origid = "00000000-0000-4000-8000-000000000000"
 """
 """The rule for calls that leave without one. `NAME` stands for a credential."""
+_UNDIRECTED = f"""
+[[rule]]
+name = "{DEFAULTS}"
+action = "verify"
+"""
+_DEFAULTS = f"""
+[[rule]]
+name = "{DEFAULTS}"
+direction = "inbound"
+action = "verify"
+
+[[rule]]
+name = "{DEFAULTS}, for calls that leave"
+direction = "outbound"
+has_identity = true
+action = "verify"
+"""
 _MOST_URLS = 5000
 
 
@@ -137,6 +156,30 @@ def with_options(configuration: Configuration, arguments: argparse.Namespace) ->
             raise CaptureError(f"{arguments.certificates} is not a folder: name the one of --certificates")
         certificates = replace(certificates, directory=arguments.certificates)
     return replace(configuration, network=network, trust=trust, certificates=certificates)
+
+
+def judged_by_defaults(setup: Setup) -> Setup:
+    """The setup; without a rule in it, calls that arrive are verified by the defaults, and so are tokens that leave.
+
+    That is an analysis, so the calls are only observed. Rules that are named and empty are another thing.
+    """
+    if setup.rules.rules:
+        return setup
+    directed = _DEFAULTS if setup.configuration.network.sbc else _UNDIRECTED
+    network = replace(setup.configuration.network, mode=OBSERVE)
+    rules, _ = load_rules({"": directed}, str, [])
+    return replace(setup, rules=rules, configuration=replace(setup.configuration, network=network))
+
+
+def files_that_apply(setup: Setup) -> str:
+    """The configuration and the rules with which calls are judged, in one sentence."""
+    file, rules = setup.configuration.file or "none found, the defaults", setup.rules.rules
+    if any(rule.name == DEFAULTS for rule in rules):
+        return f"{file}; no rules (--rules): calls are judged by {DEFAULTS}; nothing would change"
+    files = {rule.file for rule in rules}
+    of = f" of {numbered(len(files), 'file')}" if files else ""
+    observes = "; mode observe: nothing would change" if setup.observes else ""
+    return f"{file}; {numbered(len(rules), 'rule')}{of}{observes}"
 
 
 def supposed_setup(arguments: argparse.Namespace, proposal: Proposal) -> Setup:

@@ -9,7 +9,7 @@ from sbc_filter.calls.seen_message import SeenMessage
 from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.tcp.tcp_replay import TcpReplay
 from sbc_filter.certificates.source import CertificateSource
-from sbc_filter.commands.replay.call_filter import chosen
+from sbc_filter.commands.replay.call_filter import NoSuchCall, chosen, unmatched
 from sbc_filter.commands.replay.call_list import lines, to_json
 from sbc_filter.commands.replay.call_options import needs_signers, wants_list
 from sbc_filter.commands.replay.captures import Named
@@ -21,6 +21,7 @@ from sbc_filter.records.tally import numbered
 from sbc_filter.report.headline import headline
 from sbc_filter.system import pager
 from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.system.plain_text import plain
 
 SMALL = 50
 """Calls of a capture that are listed without being asked for."""
@@ -40,6 +41,8 @@ class Gathering:
         self._wanted = wants_list(arguments)
         self._listener = MessageListener(self._add, ports, supposed)
         self._shells: tuple[Replay | TcpReplay | HtmlReport, ...] = ()
+        self.fault: NoSuchCall | None = None
+        """Why no call is listed, though there are calls."""
 
     def attach(self, *shells: Replay | TcpReplay | HtmlReport) -> None:
         """Hear of every message that these process."""
@@ -58,6 +61,13 @@ class Gathering:
             name_signers(self.calls.in_order(), source)
         found = chosen(self.calls.in_order(), self._arguments)
         name_signers(found, source)
+        unknown = list(unmatched(self.calls.in_order(), self._arguments)) if len(self.calls) else []
+        if not found and len(self.calls):
+            none = f"none of the {len(self.calls)} calls has all that these options say"
+            self.fault = NoSuchCall(*(unknown or [none]))
+            return
+        for sentence in unknown:
+            console.print(plain(sentence))
         if self._arguments.json:
             for call in found:
                 print(to_json(call))

@@ -26,7 +26,7 @@ from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.advice import advise, to_dict
-from sbc_filter.commands.replay.analysis import Analysis, read_setup
+from sbc_filter.commands.replay.analysis import Analysis, files_that_apply, judged_by_defaults, read_setup
 from sbc_filter.commands.replay.captures import Named, find_captures, folders_of, opened
 from sbc_filter.commands.replay.examples import Examples
 from sbc_filter.commands.replay.frames import Clock, with_progress
@@ -58,7 +58,9 @@ def replay(arguments: argparse.Namespace) -> int:
         if file is None and arguments.rules is None:
             analysis = Analysis(arguments, named, stack)
             return _replay(arguments, analysis.setup, analysis.named, outputs, analysis)
-        return _replay(arguments, read_setup(arguments, file), named, outputs, None)
+        setup = read_setup(arguments, file)
+        setup = judged_by_defaults(setup) if arguments.rules is None else setup
+        return _replay(arguments, setup, named, outputs, None)
 
 
 def _replay(
@@ -117,7 +119,9 @@ def _replay(
             html.write(console, setup, result, named, applies, source, given_options(arguments))
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
-    report(console, result, json=arguments.json)
+    report(console, result, json=arguments.json, brief=gathering.fault is not None)
+    if gathering.fault is not None:
+        raise gathering.fault
     if analysis is not None and not arguments.json:
         advise(console, analysis, arguments, named.words)
     return int(unseen.has_invites or bool(captures.faults))
@@ -153,11 +157,11 @@ def files_of(arguments: argparse.Namespace) -> tuple[Path | None, Named, dict[st
     return file, named, outputs
 
 
-def report(console: PlainConsole, result: Reported, *, json: bool) -> None:
-    """Print the result, then what was not looked at, then what could not be read."""
+def report(console: PlainConsole, result: Reported, *, json: bool, brief: bool = False) -> None:
+    """Print the result, unless as a text if `brief`, then what was not looked at, then what could not be read."""
     if json:
         print(result.to_json())
-    else:
+    elif not brief:
         result.print(console)
     for sentence in result.unseen.sentences():
         console.print(sentence)
@@ -241,14 +245,10 @@ def _learn(console: PlainConsole, learner: Learner | LearntTranslations, path: P
 
 def what_applies(setup: Setup, named: Named, captures: Captures, analysed: bool) -> Iterator[str]:
     """What is said before a replay: the files that apply, and those that are ignored."""
-    configuration = setup.configuration
-    files = {rule.file for rule in setup.rules.rules}
-    rules = numbered(len(setup.rules.rules), "rule") + (f" of {numbered(len(files), 'file')}" if files else "")
-    observes = "; mode observe: nothing would change" if setup.observes else ""
     if analysed:
         yield "configuration: none found: the capture is analysed by the defaults; nothing would change"
     else:
-        yield f"configuration: {configuration.file or 'none found, the defaults'}; {rules}{observes}"
+        yield f"configuration: {files_that_apply(setup)}"
     if not setup.rules.rules:
         yield "no rules, so no call is judged: write some (docs/rules.md), or name a file of them with --rules"
     if setup.lacks_anchors and not analysed:
