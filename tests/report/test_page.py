@@ -113,7 +113,7 @@ def test_the_page_says_how_many_calls_it_leaves_out(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("sbc_filter.report.columns.MOST", 2)
     text = page(report([line(1), line(2), line(3)]))
     assert "The table has 2 of 3 calls." in text
-    assert '<strong class="fails">3 fail.</strong>' in text
+    assert '<strong class="fails">3 fail STIR/SHAKEN.</strong>' in text
 
 
 def test_the_headline_of_the_page_is_that_of_the_terminal() -> None:

@@ -71,15 +71,15 @@ def _replay(
     analysis: Analysis | None,
 ) -> int:
     configuration = setup.configuration
-    tally, unseen = Tally(), Unseen(configuration.network.ports)
-    survey = Survey(configuration.network.ports, unseen)
-    calls = RecordSurvey(unseen, sbc=bool(configuration.network.sbc))
+    ports = configuration.network.ports
+    tally, unseen = Tally(), Unseen(ports)
+    survey, calls = Survey(ports, unseen), RecordSurvey(unseen, sbc=bool(configuration.network.sbc))
     # Standard output is reserved for records or for a file that goes there.
     taken = arguments.json or any(own_descriptor(out) == 1 for out in outputs.values())
     console = PlainConsole(stderr=taken)
     learners = _learners(outputs, configuration.certificates.tolerate)
     examples, analyses = Examples(), [] if analysis is None else [analysis]
-    ports, supposed = configuration.network.ports, [each.supposed for each in analyses]
+    supposed = [each.supposed for each in analyses]
     gathering = Gathering(arguments, ports, *supposed)
     counted = _to_all([tally, *learners.values()])
     sinks: list[Callable[[Record], None]] = [lambda record: counted(honest(record)), calls, examples, *analyses]
@@ -88,24 +88,20 @@ def _replay(
     with contextlib.ExitStack() as stack:
         stack.enter_context(reporting_interrupts(writes=bool(arguments.out or arguments.html)))
         captures = stack.enter_context(opened(named))
-        title = named.title(captures)
-        applies = list(what_applies(setup, named, captures, analysis is not None))
-        for line in applies:
-            console.print(line)
+        title, applies = named.title(captures), list(what_applies(setup, named, captures, analysis is not None))
+        console.print(*applies, sep="\n")
         clock = Clock(arguments.at)
         source = source_of(configuration.certificates, arguments.fetch, clock, console, stack)
         source = source if analysis is None else analysis.noting(source)
-        needs = Needs(source, {}, clock)  # calls of the past are not signed by delegates
-        stack.callback(needs.close)
+        needs = stack.enter_context(contextlib.closing(Needs(source, {}, clock)))  # delegates sign no calls of the past
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
         html = stack.enter_context(HtmlReport(arguments.html, ports, *supposed)) if arguments.html else None
         engine = setup.engine(SECRET, nothing_waits=True)
         engine.observe(Observation(transports=frozenset((TRANSPORT,))))
         ask: Callable[[Need], AnyAnswer] = lambda need: ask_for(needs, need)  # noqa: E731
         judging = engine if analysis is None else analysis.core(engine, ask), ask, _to_all(sinks), clock.time_of
-        interfaces = setup.tells_interfaces_apart
-        streams = TcpReplay(*judging, configuration.network.ports, unseen, interfaces)
-        run = Replay(*judging, survey, interfaces, leaves=writer is not None, streams=streams)
+        streams = TcpReplay(*judging, ports, unseen, setup.tells_interfaces_apart)
+        run = Replay(*judging, survey, setup.tells_interfaces_apart, leaves=writer is not None, streams=streams)
         gathering.attach(*(html.attach(run, streams) if html else (run, streams)))
         _write(writer, _leaving(run, with_progress(captures, title)))
         gathering.show(console, source, several=named.several)
@@ -113,8 +109,9 @@ def _replay(
         named_calls = gathering.examples(examples, named)
         assumed = None if analysis is None else to_dict(analysis)
         sentence = html.headline() if html else gathering.headline()
-        done = run.counters, engine.counters
-        result = Result(title, *done, tally, unseen, captures.faults, named_calls, assumed, sentence)
+        result = Result(
+            title, run.counters, engine.counters, tally, unseen, captures.faults, named_calls, assumed, sentence
+        )
         if html:
             html.write(console, setup, result, named, applies, source, given_options(arguments))
     for option, learner in learners.items():

@@ -125,15 +125,14 @@ def test_of_a_hostile_call_the_first_certificates_are_fetched(
 @pytest.mark.parametrize(("name", "more"), [("#2", ""), ("2", "--fetch")])
 @pytest.mark.parametrize("configured", [True, False])
 def test_what_comes_through_a_pipe_is_read_twice(name: str, more: str, configured: bool, tmp_path: Path) -> None:
-    """It is said what cannot be read."""
     capture = Path(captured(tmp_path, [arriving(invite(number=1)), arriving(invite(identity(), number=2))]))
     (tmp_path / "empty.pcap").write_bytes(capture.read_bytes()[:24])
     if not configured:
         (tmp_path / "sbc-filter.toml").unlink()
-    command = [sys.executable, "-m", "sbc_filter", "explain", "empty.pcap", "gone.pcap", "-", name, *more.split()]
+    command = [sys.executable, "-m", "sbc_filter", "explain", "empty.pcap", "-", name, *more.split()]
     done = subprocess.run(command, capture_output=True, check=False, cwd=tmp_path, input=capture.read_bytes())
     assert done.stdout.decode().splitlines()[0] == named(2)
-    assert done.stderr == b"sbc-filter: gone.pcap: No such file or directory\n"
+    assert done.stderr == b""
 
 
 @pytest.mark.parametrize(
