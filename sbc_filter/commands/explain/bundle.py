@@ -30,6 +30,7 @@ from sbc_filter.utc import utc_instant
 _ZIP = b"PK\x03\x04"  # how a ZIP file begins
 _MODE = 0o600  # it names caller and called party
 _LARGEST = 64 << 20  # bytes of a file of the operator that is copied
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
 _KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of each entry; when it was made is in `clock.json`
 
@@ -82,7 +83,7 @@ def _entries(case: Case, findings: Findings, setup: Setup, source: NotedSource) 
         yield f"token-{number}.jwt", value.partition(b";")[0].strip() + b"\n"
     for number, (url, found) in enumerate(source.found.items(), 1):
         yield f"certificate-{number}.url", f"{url}\n{found.where}\n".encode()
-        if found.pem is not None:
+        if found.pem is not None and _BEGIN in found.pem:  # a key in DER could not be told from a certificate
             yield f"certificate-{number}.pem", _without_keys(found.pem)
     yield "explanation.json", _json(findings.to_dict())
     if findings.record is not None:

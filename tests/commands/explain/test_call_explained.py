@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from support.calls import (
     CARRIER,
     CORE,
@@ -246,6 +247,17 @@ def test_a_key_next_to_its_certificate_is_not_in_the_evidence(
     assert found["certificate-1.pem"].rstrip() == LAB.chain + b"(a private key was left out)"
     secret = key.splitlines()[1]
     assert not any(secret in data for data in found.values())
+
+
+def test_a_key_in_der_is_not_in_the_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = LAB.leaf.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.der").write_bytes(key)
+    bundle = tmp_path / "evidence.zip"
+    options = "--certificate", str(tmp_path / "key.der"), "--bundle", str(bundle)
+    lines(capsys, captured(tmp_path, *CALLS), "2", *options, code=1)
+    with zipfile.ZipFile(bundle) as archive:
+        assert "certificate-1.url" in archive.namelist()
+        assert not any(key in archive.read(name) for name in archive.namelist())
 
 
 def test_other_calls_are_not_in_the_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
