@@ -107,7 +107,7 @@ class Call:
     @property
     def has_failed(self) -> bool:
         """Whether the call was judged, and its result is not a good one."""
-        return self.outcome is not None and fails(self.outcome)
+        return self.outcome is not None and is_bad(self.outcome)
 
     def contradicts(self, message: SeenMessage, head: Head) -> bool:
         """Whether an INVITE with this Call-ID and tag is of another call: it came the way of the first message, and
@@ -183,7 +183,7 @@ def size_of(message: SeenMessage) -> int:
     return sum({id(each): len(each) for each in (message.received, *message.sent, *message.answers)}.values()) + 1024
 
 
-def fails(outcome: str) -> bool:
+def is_bad(outcome: str) -> bool:
     """Whether a message was judged, and its result is not a good one."""
     return outcome != Outcome.NOT_EXAMINED and outcome not in GOOD_OUTCOMES
 
@@ -196,7 +196,7 @@ def _rank(record: Record) -> int:
         return 2
     if record.outcome == Outcome.NOT_EXAMINED and record.rule is None:
         return 1
-    return 3 + 2 * fails(record.outcome) + (record.treatment != _CONTINUES)
+    return 3 + 2 * is_bad(record.outcome) + (record.treatment != _CONTINUES)
 
 
 def _peer(record: Record) -> str | None:

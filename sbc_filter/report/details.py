@@ -9,6 +9,7 @@ from typing import Any
 
 from sbc_filter.explanations.explanation import as_text
 from sbc_filter.explanations.table import explanation_of
+from sbc_filter.outcomes import result_name
 from sbc_filter.report.changes import Row, compare, lines_of
 from sbc_filter.report.contents import Detail, Message
 from sbc_filter.report.interned import Interned
@@ -121,10 +122,6 @@ def _said_by_explain(call: Detail) -> Mapping[str, Any] | None:
     return said
 
 
-def _result(found: Mapping[str, Any]) -> str:
-    return f"{found['outcome']}.{found['detail']}" if found["detail"] else str(found["outcome"])
-
-
 def _findings(found: Mapping[str, Any], interned: Interned) -> dict[str, Any]:
     return {
         "result": _at(interned, found["explanation"]["name"]),
@@ -142,7 +139,10 @@ def _findings(found: Mapping[str, Any], interned: Interned) -> dict[str, Any]:
 def _token(token: Mapping[str, Any], interned: Interned) -> dict[str, Any]:
     reading = token["reading"]
     return {
-        "result": _at(interned, _result(token) + (", if its chain is trusted" if token["assumed"] else "")),
+        "result": _at(
+            interned,
+            result_name(token["outcome"], token["detail"]) + (", if its chain is trusted" if token["assumed"] else ""),
+        ),
         "header": _pairs(reading["header"], interned),
         "claims": _pairs(reading["claims"], interned),
         "fault": _at(interned, reading["fault"]),

@@ -16,7 +16,7 @@ from sbc_filter.calls.could_be_signed import PLACEHOLDER_X5U
 from sbc_filter.calls.proposal import Proposal, scout
 from sbc_filter.capture.frame import CaptureError
 from sbc_filter.certificates.source import CertificateSource
-from sbc_filter.commands.explain.judge import DEFAULTS
+from sbc_filter.commands.explain.judge import DEFAULTS, default_rules
 from sbc_filter.commands.replay.captures import Named, opened
 from sbc_filter.commands.replay.spooled import read_twice, rewind
 from sbc_filter.commands.replay.supposing import NotedCertificates, Supposing
@@ -57,11 +57,6 @@ credential = "NAME"
 origid = "00000000-0000-4000-8000-000000000000"
 """
 """The rule for calls that leave without one. `NAME` stands for a credential."""
-_UNDIRECTED = f"""
-[[rule]]
-name = "{DEFAULTS}"
-action = "verify"
-"""
 _DEFAULTS = f"""
 [[rule]]
 name = "{DEFAULTS}"
@@ -165,9 +160,8 @@ def judged_by_defaults(setup: Setup) -> Setup:
     """
     if setup.rules.rules:
         return setup
-    directed = _DEFAULTS if setup.configuration.network.sbc else _UNDIRECTED
     network = replace(setup.configuration.network, mode=OBSERVE)
-    rules, _ = load_rules({"": directed}, str, [])
+    rules = load_rules({"": _DEFAULTS}, str, [])[0] if setup.configuration.network.sbc else default_rules()
     return replace(setup, rules=rules, configuration=replace(setup.configuration, network=network))
 
 

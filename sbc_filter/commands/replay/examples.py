@@ -4,7 +4,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from sbc_filter.calls.call import Call, fails
+from sbc_filter.calls.call import Call, is_bad
 from sbc_filter.engine.record import Record
 from sbc_filter.explanations.explanation import first_sentence
 from sbc_filter.explanations.table import explanation_of
@@ -26,7 +26,7 @@ class Examples:
 
     def __call__(self, record: Record) -> None:
         """Note what a record says."""
-        if not fails(record.outcome) or record.packet is None:
+        if not is_bad(record.outcome) or record.packet is None:
             return
         result = result_name(record.outcome, record.detail)
         place = record.packet, record.file

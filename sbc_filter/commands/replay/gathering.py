@@ -18,7 +18,7 @@ from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.commands.replay.html_report import HtmlReport
 from sbc_filter.commands.replay.signers import name_signers
 from sbc_filter.records.tally import numbered
-from sbc_filter.report.headline import headline
+from sbc_filter.report.from_calls import headline_of
 from sbc_filter.system import pager
 from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.plain_text import plain
@@ -81,9 +81,7 @@ class Gathering:
 
     def headline(self) -> str:
         """How many calls there are, and how many fail; empty if they are not gathered, or there are none."""
-        if not self.calls:
-            return ""
-        return str(headline((call.outcome or "", call.supposed) for call in self.calls.in_order()))
+        return headline_of(self.calls.in_order()) if self.calls else ""
 
     def examples(self, of_packets: Examples, named: Named) -> list[str]:
         """Lines that name failed calls: by their numbers if calls were gathered, else by packets."""

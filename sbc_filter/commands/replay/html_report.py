@@ -25,8 +25,7 @@ from sbc_filter.engine.verdict import Verdict
 from sbc_filter.errors import reason
 from sbc_filter.records.tally import numbered
 from sbc_filter.report.contents import Report
-from sbc_filter.report.from_calls import line_of
-from sbc_filter.report.headline import headline
+from sbc_filter.report.from_calls import headline_of, line_of
 from sbc_filter.report.selection import MOST, SAMPLES, fails, select
 from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 from sbc_filter.system.plain_console import PlainConsole
@@ -127,8 +126,7 @@ class HtmlReport:
 
     def headline(self) -> str:
         """How many calls there are, and how many fail, as on the page; empty if there are none."""
-        calls = self._calls.in_order()
-        return str(headline((call.outcome or "", call.supposed) for call in calls)) if calls else ""
+        return headline_of(self._calls.in_order())
 
     def _add(self, message: SeenMessage) -> None:
         call = self._calls.add(message)
