@@ -29,6 +29,7 @@ from sbc_filter.rules.trunk import Trunk, TrunkTable
 from sbc_filter.shared_memory.shared_state import SharedState
 from sbc_filter.stir.credential import Credential
 from sbc_filter.system.files import read_text
+from sbc_filter.system.near_file import near_file
 from sbc_filter.trust.crl_shelf import CrlShelf
 from sbc_filter.trust.trust_files import TrustFiles
 
@@ -158,7 +159,9 @@ def read_plan(file: Path | None, rules: Path | None = None) -> tuple[Configurati
     directory = rules or configuration.rules
     files, base = rule_files(directory, problems) if directory is not None else ({}, Path())
     names = {*configuration.credentials, *configuration.remote}
-    ruleset, _ = read_rules(files, _reader(base), problems, names, configuration.trunks, configuration.verifiers)
+    ruleset, _ = read_rules(
+        files, _reader(base), problems, names, configuration.trunks, configuration.verifiers, configuration.file
+    )
     if problems:
         raise ConfigurationError(problems)
     return configuration, _plan(configuration, ruleset)
@@ -205,7 +208,9 @@ def prepare(
             parse_toml(name, text, found)
         raise ConfigurationError(found)
     names = {*configuration.credentials, *configuration.remote}
-    ruleset, trunks = read_rules(files, _reader(base), found, names, configuration.trunks, configuration.verifiers)
+    ruleset, trunks = read_rules(
+        files, _reader(base), found, names, configuration.trunks, configuration.verifiers, configuration.file
+    )
     protects = _protected(configuration, base, found)
     if needs_anchors and not trust.anchors and not blamed(known, "trust") and _verifies(ruleset):
         sentence = "there is no trust anchor, so nothing could ever verify: name the PEM files of the roots you trust"
@@ -269,8 +274,15 @@ def rule_files(path: Path, problems: list[Problem]) -> tuple[dict[str, str], Pat
         try:
             found[str(each)] = read_text(each)
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(Problem(str(each), "", f"cannot be read: {reason(error)}"))
+            meant = _meant(each) if isinstance(error, FileNotFoundError) else ""
+            problems.append(Problem(str(each), "", f"cannot be read: {reason(error)}{meant}"))
     return found, folder
+
+
+def _meant(path: Path) -> str:
+    """A question about the file that was probably meant by this one, which is not there."""
+    complete = Path(f"{path}.toml")
+    return f"; did you mean {complete}?" if complete.is_file() else near_file(str(path))
 
 
 def _is_rule_file(path: Path) -> bool:

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
+from sbc_filter.calls.could_be_signed import COULD_BE_SIGNED, could_be_signed, honest
 from sbc_filter.calls.head import Head
-from sbc_filter.calls.seen_message import SeenMessage
+from sbc_filter.calls.seen_message import SeenMessage, host_of
+from sbc_filter.calls.token_uses import SameToken
 from sbc_filter.engine.record import Record, printable
 from sbc_filter.outcomes import GOOD_OUTCOMES, Detail, Outcome, result_name
 
@@ -27,9 +29,10 @@ class Call:
     """
 
     __slots__ = (
-        "_begun", "_invited", "_rank", "attestation", "call_id", "called", "caller", "detail", "file", "invites",
-        "keeps", "last_packet", "messages", "mode", "number", "omitted", "outcome", "packets", "record", "repeated",
-        "rule", "seen", "signer", "spc", "supposed", "time", "treatment", "trunk", "x5u",
+        "_begun", "_invited", "_rank", "attestation", "call_id", "called", "caller", "could_be_signed", "detail",
+        "file", "invites", "keeps", "last_packet", "messages", "mode", "number", "omitted", "outcome", "packets",
+        "peer", "record", "repeated", "rule", "same_token", "seen", "signer", "spc", "status", "supposed", "target",
+        "time", "treatment", "trunk", "x5u",
     )  # fmt: skip
 
     def __init__(self, number: int, first: SeenMessage, head: Head, *, keeps: bool = True) -> None:
@@ -41,6 +44,13 @@ class Call:
         self.call_id = printable(head.call_id.decode("utf-8", "backslashreplace"))
         """Empty if the message does not have one."""
         self.caller, self.called = (head.caller, head.called) if not _from_called(first, head) else ("", "")
+        self.target = ""
+        """The number in the Request-URI of its first INVITE; empty if it does not have one."""
+        self.status = 0
+        """The final response to its INVITE: the first of 2xx, else the last. Without one, the last provisional one.
+        0: none at all."""
+        self.same_token: SameToken | None = None
+        """The earlier call whose token this one has."""
         self.keeps = keeps
         """Whether messages are kept."""
         self.messages: list[SeenMessage] = []
@@ -58,6 +68,8 @@ class Call:
         self.record: Record | None = None
         self.supposed = False
         """Whether only the trust anchor is missing: everything else of the token is right."""
+        self.could_be_signed = False
+        """Whether it is `signed` only with a key of the moment: see `calls.could_be_signed`."""
         self.attestation: str | None = None
         self.spc: str | None = None
         self.x5u: str | None = None
@@ -70,19 +82,32 @@ class Call:
         self.rule: str | None = None
         self.mode: str | None = None
         self.trunk: str | None = None
+        self.peer: str | None = None
+        """The address of the other end, seen from the SBC; None if no INVITE of it came to or from the SBC."""
         self._rank = 0
         self._begun = first.src, first.dst, head.caller
         self._invited = first.time
 
     @property
     def result(self) -> str | None:
-        """Outcome and detail in one word, as in rules: `invalid.orig-mismatch`."""
+        """Outcome and detail in one word, as in rules: `invalid.orig-mismatch`. Or that it could be signed."""
+        if self.could_be_signed:
+            return COULD_BE_SIGNED
         return result_name(self.outcome, self.detail) if self.outcome else None
+
+    @property
+    def response(self) -> str:
+        """The final response to the INVITE, as far as the capture has it; empty if it lacks the INVITE, too."""
+        if self.status >= 200:
+            return str(self.status)
+        if self.status:
+            return f"none, only {self.status}"
+        return "none" if self.invites else ""
 
     @property
     def has_failed(self) -> bool:
         """Whether the call was judged, and its result is not a good one."""
-        return self.outcome is not None and fails(self.outcome)
+        return self.outcome is not None and is_bad(self.outcome)
 
     def contradicts(self, message: SeenMessage, head: Head) -> bool:
         """Whether an INVITE with this Call-ID and tag is of another call: it came the way of the first message, and
@@ -98,7 +123,10 @@ class Call:
         """Add a message; returns the octets that are kept more than before, which may be negative."""
         self.seen += 1
         self.repeated += repeated
+        if not self.target and head.method == "INVITE" and not head.status:
+            self.target = self.called if head.target == self.called else head.target  # one text instead of two
         self.invites += not repeated and head.method == "INVITE" and not head.status
+        self._note_status(head, repeated=repeated)
         if message.file == self.file:
             self.packets += (message.packet,) if len(self.packets) < PACKETS else ()
             self.last_packet = message.packet
@@ -118,6 +146,14 @@ class Call:
         self.messages, self.keeps, self.record = [], False, None
         return freed
 
+    def _note_status(self, head: Head, *, repeated: bool) -> None:
+        if head.method != "INVITE" or 200 <= self.status < 300:
+            return  # within the dialog from now on
+        if head.is_initial and not repeated and self.status >= 300:
+            self.status = 0  # the INVITE comes again, with credentials or on another route
+        elif head.status >= 200 or (head.status and self.status < 200):
+            self.status = head.status
+
     def _omit(self) -> int:
         self.omitted += 1
         return size_of(self.messages.pop(FIRST))
@@ -134,8 +170,12 @@ class Call:
         self.treatment = record.treatment
         self.caller = _short(record.orig) or self.caller
         self.called = _short(next(iter(record.dest), None)) or self.called
-        self.attestation, self.trunk = record.attest, record.trunk
-        self.spc, self.x5u = _short(record.spc), record.x5u
+        self.could_be_signed = could_be_signed(record)
+        claims = honest(record)
+        self.target = record.request_uri or self.target
+        self.attestation, self.trunk = claims.attest, record.trunk
+        self.spc, self.x5u = _short(claims.spc), claims.x5u
+        self.peer = _peer(record) or self.peer
 
 
 def size_of(message: SeenMessage) -> int:
@@ -143,7 +183,7 @@ def size_of(message: SeenMessage) -> int:
     return sum({id(each): len(each) for each in (message.received, *message.sent, *message.answers)}.values()) + 1024
 
 
-def fails(outcome: str) -> bool:
+def is_bad(outcome: str) -> bool:
     """Whether a message was judged, and its result is not a good one."""
     return outcome != Outcome.NOT_EXAMINED and outcome not in GOOD_OUTCOMES
 
@@ -156,7 +196,13 @@ def _rank(record: Record) -> int:
         return 2
     if record.outcome == Outcome.NOT_EXAMINED and record.rule is None:
         return 1
-    return 3 + 2 * fails(record.outcome) + (record.treatment != _CONTINUES)
+    return 3 + 2 * is_bad(record.outcome) + (record.treatment != _CONTINUES)
+
+
+def _peer(record: Record) -> str | None:
+    if record.direction is None:
+        return None
+    return host_of(record.src if record.direction == "inbound" else record.dst)
 
 
 def _short(text: str | None) -> str | None:

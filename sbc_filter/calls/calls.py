@@ -7,6 +7,7 @@ from hashlib import blake2b
 from sbc_filter.calls.call import Call
 from sbc_filter.calls.head import Head, read_head
 from sbc_filter.calls.seen_message import SeenMessage, host_of
+from sbc_filter.calls.token_uses import FirstUse, TokenUses
 from sbc_filter.outcomes import Outcome
 
 WITH_MESSAGES = 10_000
@@ -60,6 +61,7 @@ class Calls:
         self._by_key: dict[_Key, Call] = {}
         self._by_id: dict[bytes, Call] = {}
         self._tokens: OrderedDict[bytes, tuple[Call, float, set[str]]] = OrderedDict()
+        self._uses = TokenUses()
         self._copies: OrderedDict[bytes, None] = OrderedDict()
         self.begun = 0
         """Calls that were listed, with those that are forgotten."""
@@ -71,6 +73,7 @@ class Calls:
         head = read_head(message.received)
         call = self._call(message, head)
         if call is not None:
+            self._note_use(message, head, call)
             self._size += call.add(message, head, repeated=self._is_copy(message))
             if self._size > self._octets and call.keeps:
                 self._size -= call.forget()
@@ -166,6 +169,15 @@ class Calls:
                 known[2].update((host_of(message.src), host_of(message.dst)))
         while len(self._tokens) > _TOKENS:
             self._tokens.popitem(last=False)
+
+    def _note_use(self, message: SeenMessage, head: Head, call: Call) -> None:
+        """Remember which call had the tokens of this INVITE first, and tell the others."""
+        if head.tokens and head.is_initial:
+            direction = None if message.record is None else message.record.direction
+            left = direction == "outbound"
+            use = FirstUse(call.number, message.packet, message.file, head.target, left)
+            same = self._uses.note(head.tokens, use, arrives=direction == "inbound")
+            call.same_token = call.same_token or same
 
     def _is_copy(self, message: SeenMessage) -> bool:
         """Whether the same bytes were seen between the same ends, a short while before."""

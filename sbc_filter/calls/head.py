@@ -21,6 +21,7 @@ _LONG_NAMES = {b"i": b"call-id", b"f": b"from", b"t": b"to", b"y": b"identity"}
 _TAG = re.compile(rb";[ \t]*tag[ \t]*=[ \t]*([^;,> \t\"]+)", re.IGNORECASE)
 _USER = re.compile(rb"(?:sips?:([^@;?>\s]{1,128})@|tel:([^;?>\s]{1,128}))", re.IGNORECASE)
 _HOST = re.compile(rb"sips?:([^@;?>\s]{1,128})", re.IGNORECASE)
+_TARGET = re.compile(rb"[A-Za-z]{1,32} (?:sips?:([^@;:?>\s]{1,64})[^@>\s]{0,192}@|tel:([^;?>\s]{1,64}))", re.IGNORECASE)
 _CSEQ = re.compile(rb"[0-9]{1,20}[ \t]+([A-Za-z]{1,32})")
 
 
@@ -40,6 +41,8 @@ class Head(NamedTuple):
     """The same of To."""
     tokens: tuple[bytes, ...]
     """The Identity values without their parameters."""
+    target: str
+    """The user of the Request-URI without `+`; a number without its separators."""
 
     @property
     def is_initial(self) -> bool:
@@ -75,7 +78,17 @@ def read_head(message: bytes) -> Head:
         _party(caller),
         _party(called),
         tuple(each for each in tokens if each),
+        _target(message) if status is None else "",
     )
+
+
+def _target(message: bytes) -> str:
+    found = _TARGET.match(message)
+    if found is None:
+        return ""
+    user: bytes = (found[1] or found[2]).removeprefix(b"+")
+    number = user.translate(None, b"-.()")
+    return readable(number if number.isdigit() else user)
 
 
 def _tag(value: bytes) -> bytes:

@@ -5,15 +5,16 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sbc_filter.calls.call import Call
+from sbc_filter.calls.could_be_signed import COULD_BE_SIGNED, could_be_signed, result_of
 from sbc_filter.calls.seen_message import SeenMessage, host_of
 from sbc_filter.engine.record import readable
-from sbc_filter.outcomes import result_name
 
 FILTER = "filter"
 _MOST_COLUMNS = 6  # hosts and the filter; calls with more are told in words
 _GAP, _MARGIN = 32, 19  # characters between two columns, and in front of the first
 _STATUS = re.compile(rb"SIP/2\.0[ \t]+([1-6][0-9]{2})[ \t]*([^\r\n]{0,64})", re.IGNORECASE)
 _METHOD = re.compile(rb"\s*([A-Za-z]{1,16})[ \t]")
+_WOULD = {"modify": "changed", "reject": "rejected", "redirect": "redirected", "drop": "dropped"}
 
 
 class Step(NamedTuple):
@@ -120,9 +121,13 @@ def _note(message: SeenMessage) -> str:
     changed = message.sent not in ((), (message.received,))
     if record is None:
         return "changed" if changed else "" if message.sent else "dropped"
-    what = result_name(record.outcome, record.detail)
+    what = result_of(record)
     done = "changed" if changed else "passed on unchanged" if message.sent else "stopped"
+    if record.would in _WOULD:  # the packet itself passes
+        done = f"would be {_WOULD[record.would]}"
     rule = f" by {readable(record.rule.encode('utf-8', 'replace'))}" if record.rule else ""
+    if could_be_signed(record):
+        return f"{COULD_BE_SIGNED}{rule}, with a credential of yours"
     return f"{what}: {done}{rule}"
 
 

@@ -8,6 +8,7 @@ from sbc_filter.capture.compression import ERRORS, Decompressed, compression_of
 from sbc_filter.capture.frame import MAX_DATA, CaptureError, NotACapture
 from sbc_filter.capture.other_formats import NOT_A_CAPTURE, refusal
 from sbc_filter.errors import reason
+from sbc_filter.system.near_file import near_file
 
 _CHUNK = 64 << 10  # bytes skipped at once
 _BUFFER = 32 << 10  # bytes read at once; hundreds of files may be open
@@ -29,7 +30,8 @@ class CaptureFile:
             source = path if descriptor is None else descriptor
             self._file: IO[bytes] = open(source, "rb", buffering=_BUFFER, closefd=self._own)  # noqa: SIM115 (`close`)
         except (OSError, ValueError) as error:
-            raise CaptureError(f"{self._path}: {reason(error)}") from error
+            near = near_file(self._path) if isinstance(error, FileNotFoundError) else ""
+            raise CaptureError(f"{self._path}: {reason(error)}{near}") from error
         try:
             self.size = os.fstat(self._file.fileno()).st_size
         except BaseException:

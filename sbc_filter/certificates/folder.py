@@ -1,5 +1,6 @@
 """A folder of certificates that another system fills. Files are named by the digest of their URL, or in an index."""
 
+import contextlib
 import logging
 import math
 import os
@@ -129,6 +130,28 @@ def read_index(directory: Path) -> dict[str, str]:
         if not isinstance(name, str) or name != os.path.basename(name) or name in ("", ".", ".."):
             raise IndexFault(f"{path}: {url!r}: must be the name of a file in this folder, not {name!r}")
     return {with_plain_scheme(url): name for url, name in found.items()}
+
+
+def how_to_add(directory: Path | None, url: str) -> str:
+    """What to do where the folder lacks the certificate of this URL: what it has, and the name that is expected.
+
+    Without a folder, it says how to make one. A folder that cannot be read is as good as an empty one.
+    """
+    if directory is None:
+        return f"put it into a folder as {certificate_path(Path(), url)} (--certificates)"
+    with contextlib.suppress(IndexFault):
+        name = read_index(directory).get(with_plain_scheme(url))
+        if name is not None:
+            return f"{directory / INDEX} names {name} for this URL: put it there"
+    for path in (certificate_path(directory, each) for each in spellings(url)):
+        if path.exists():
+            return f"{path} is not a file of at most {MAX_PEM >> 10} KiB that can be read: replace it"
+    with contextlib.suppress(OSError):
+        count = sum(name != INDEX for name in os.listdir(directory))
+        if count:
+            files = f"{count} file{'s' if count > 1 else ''}"
+            return f"{directory} has {files}, none named for this URL: name it {certificate_path(Path(), url)}"
+    return f"put it into {directory} as {certificate_path(Path(), url)}"
 
 
 def entries(directory: Path) -> Iterator[FolderEntry]:

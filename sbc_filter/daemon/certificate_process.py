@@ -38,7 +38,7 @@ from sbc_filter.trust.trust_files import TrustFiles
 
 _SWITCH = 0.001  # seconds: how long a request waits at most for a thread that reads a large list
 _HEARTBEAT = 1.0  # seconds between two heartbeats: a fifth of `process_group.STUCK`
-_NICE = 5  # next to a busy worker it gets a quarter of a core: calls wait for its answers
+_NICE = 5  # a quarter of a core beside a busy worker; no less, since calls wait for its answers
 
 
 class CertificateProcess:

@@ -256,13 +256,14 @@ class Engine:
 
     def _follow_up(self, buffer: bytes, method: bytes, flow: Flow, now: float, room: int) -> Verdict:
         """Decide about an ACK or CANCEL."""
+        observed = self._network.place(flow).observed
         try:
             message, changed = self._intake.read_follow_up(buffer, flow, room)
-            verdict = self._uas.ack_or_cancel(message, flow, now)
+            verdict = self._uas.ack_or_cancel(message, flow, now, observed=observed)
         except MessageError as error:
             return self._intake.unreadable_follow_up(method.decode(), buffer, flow, now, error)
         self._note(changed)
-        if changed and verdict.kind is VerdictKind.ACCEPT and not self._network.place(flow).observed:
+        if changed and verdict.kind is VerdictKind.ACCEPT and not observed:
             return verdict._replace(kind=VerdictKind.MODIFY, payload=message.buffer)
         return verdict
 

@@ -19,6 +19,16 @@ SIGNED: Mapping[Detail, Explanation] = {
     ),
 }
 
+ONLY_TRIED = Explanation(
+    "The call could be signed with a credential of yours. There is none here, so a key of the moment signed it to see"
+    " whether it works. Nothing of that was sent, and no verifier trusts that key.",
+    "RFC 8224 §6.1, ATIS-1000074 §5.2",
+    YOU,
+    "To sign such calls, name your credential in the [configuration](configuration.md#credentialsname), and write a"
+    " rule that signs.",
+)
+"""Of calls that are `signed` in a replay without a configuration."""
+
 ALREADY_SIGNED: Mapping[Detail, Explanation] = {
     Detail.SHAKEN_PRESENT: Explanation(
         "A `shaken` token, or an Identity that cannot be read, is already there. An empty Identity does not count: it"

@@ -42,6 +42,12 @@ def as_text(markdown: str, *, quotes: bool = False) -> str:
     return text if quotes else text.replace("`", "")
 
 
+def first_sentence(markdown: str) -> str:
+    """The first sentence of an explanation, as text."""
+    sentence, stop, _ = as_text(markdown).partition(". ")
+    return f"{sentence}{stop.strip()}"
+
+
 def _spelled_out(link: re.Match[str]) -> str:
     page = link[2].partition("#")[0] or "records.md"
     return f"{link[1]} (docs/{page})"

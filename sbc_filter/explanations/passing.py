@@ -13,13 +13,24 @@ from sbc_filter.explanations.explanation import (
 )
 from sbc_filter.outcomes import Detail
 
+CAME_BACK = Explanation(
+    "The token left the SBC in an earlier call, and comes back in this one. The call loops, or the token was stolen on"
+    " its way.",
+    "RFC 8224 §12.1, ATIS-1000074 §5.3.1",
+    YOU_FIRST,
+    "Compare Via, Call-ID and peer of both calls. If they are one call, correct the route. Otherwise the peer uses a"
+    " token of yours: ask it where it got the call.",
+)
+"""Of calls in a capture that passed, though the first call with their token left the SBC."""
+
 PASSED: Mapping[Detail, Explanation] = {
     Detail.TOKEN_AGAIN: Explanation(
         "The token came before, for the same target: a fork, simultaneous ring, route advance, or a retry. At most four"
         " times for each token. `first_call_id` and `first_trunk` name its first call.",
         "RFC 8224 §6.2.3, ATIS-1000074 §5.3.1",
         NO_ACTION,
-        "Nothing. If one trunk has many of them, ask why it reuses tokens.",
+        "Nothing, unless the token left the SBC first: then the call loops, or the token was stolen. If one trunk has"
+        " many of them, ask why it reuses tokens.",
     ),
     Detail.REQUEST_URI_DIFFERS: Explanation(
         "The token is valid for To, but does not name the number in the [Request-URI](rules.md#the-request-uri), which"

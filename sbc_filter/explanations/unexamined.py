@@ -39,7 +39,8 @@ NOT_EXAMINED: Mapping[Detail, Explanation] = {
         'A rule with `action = "reject"` matched.', _OWN_RULES, NO_ACTION, "Nothing, if the rule is as you want it."
     ),
     Detail.IN_DIALOG: Explanation(
-        'The INVITE belongs to a call that is up. Or no rule with `in_dialog = "verify"` matched it.',
+        "The INVITE has a tag in To, so it belongs to a call that was up before it came. In a capture, that call may"
+        ' have begun before the capture did. No rule with `in_dialog = "verify"` matched the INVITE.',
         "RFC 3261 §12.2, §14; ATIS-1000074 §5.2",
         NO_ACTION,
         "Nothing: SHAKEN covers the first INVITE of a call.",

@@ -39,7 +39,7 @@ class FullCollections:
         """
         passed = self._timer() - self._last
         if passed < _EVERY:
-            return _EVERY - passed
+            return max(_EVERY - passed, _PAUSE)
         if not idle and passed < _LATEST:
             return _PAUSE
         gc.collect()

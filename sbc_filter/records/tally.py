@@ -92,16 +92,19 @@ def findings(counters: Mapping[str, int]) -> Iterator[str]:
 
     Examples: `tolerated: no-date 12, padding 3`, `found beside: rcd-usable 2`.
     """
-    deviations = {
-        name.removeprefix(_DEVIATION): count for name, count in counters.items() if name.startswith(_DEVIATION)
-    }
     for title, found in (
-        ("tolerated", deviations),
+        ("tolerated", deviations(counters)),
         ("found beside", {name: counters[name] for name in NOTES if counters.get(name)}),
     ):
         ordered = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
         if ordered:
             yield f"{title}: " + ", ".join(f"{name} {count}" for name, count in ordered)
+
+
+def deviations(counters: Mapping[str, int]) -> dict[str, int]:
+    """How often an engine counted each deviation, by its name, most frequent first."""
+    found = [(name.removeprefix(_DEVIATION), count) for name, count in counters.items() if name.startswith(_DEVIATION)]
+    return dict(sorted(found, key=lambda entry: (-entry[1], entry[0])))
 
 
 def to_lines(file: IO[str]) -> Sink:

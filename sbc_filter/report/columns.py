@@ -28,6 +28,7 @@ FACETS: dict[str, Callable[[Line], str]] = {
     "trunk": lambda line: line.trunk,
     "signer": lambda line: line.signer,
     "attestation": lambda line: line.attestation,
+    "response": lambda line: line.response,
     "file": lambda line: line.file,
 }
 """The columns that can be filtered by value, by their names in the script."""

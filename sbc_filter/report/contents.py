@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from sbc_filter.calls.could_be_signed import COULD_BE_SIGNED
 from sbc_filter.outcomes import result_name
 
 
@@ -24,11 +25,14 @@ class Line(NamedTuple):
     packet: int = 0  # the first one
     file: str = ""
     changed: bool = False  # the filter would not pass every message of it unchanged
+    only_anchor_missing: bool = False  # everything else of its token is right
+    could_be_signed: bool = False  # it is `signed` only with a key of the moment
+    response: str = ""  # the final one to the INVITE; empty if the capture has no INVITE
 
     @property
     def result(self) -> str:
-        """Outcome and detail, as in `invalid.orig-mismatch`."""
-        return result_name(self.outcome, self.detail)
+        """Outcome and detail, as in `invalid.orig-mismatch`. Or that the call could be signed."""
+        return COULD_BE_SIGNED if self.could_be_signed else result_name(self.outcome, self.detail)
 
 
 class Message(NamedTuple):

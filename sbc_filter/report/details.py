@@ -9,6 +9,7 @@ from typing import Any
 
 from sbc_filter.explanations.explanation import as_text
 from sbc_filter.explanations.table import explanation_of
+from sbc_filter.outcomes import result_name
 from sbc_filter.report.changes import Row, compare, lines_of
 from sbc_filter.report.contents import Detail, Message
 from sbc_filter.report.interned import Interned
@@ -48,6 +49,7 @@ def _call(call: Detail, interned: Interned) -> dict[str, Any]:
         "omitted": call.omitted + len(call.messages) - len(messages),
     }
     if call.findings is not None:
+        data["sameToken"] = _at(interned, call.findings["same_token"])
         data["findings"] = _findings(call.findings, interned)
     return data
 
@@ -104,17 +106,25 @@ def _said(call: Detail, interned: Interned) -> int | None:
     """What the result means, the standard, who can act, what to do."""
     if not call.outcome:
         return None
+    said = _said_by_explain(call)
+    if said is not None:
+        return interned.at((said["happened"], said["standard"], ", ".join(said["by"]), said["remedy"]))
     happened, standard, _, remedy = explained = explanation_of(call.outcome, call.detail or None)
     return interned.at((as_text(happened), standard, explained.actors, as_text(remedy)))
 
 
-def _result(found: Mapping[str, Any]) -> str:
-    return f"{found['outcome']}.{found['detail']}" if found["detail"] else str(found["outcome"])
+def _said_by_explain(call: Detail) -> Mapping[str, Any] | None:
+    """The explanation of its findings, if they are about this result: they may know more of the call."""
+    found = call.findings
+    if found is None or (found["outcome"], found["detail"] or "") != (call.outcome, call.detail):
+        return None
+    said: Mapping[str, Any] = found["explanation"]
+    return said
 
 
 def _findings(found: Mapping[str, Any], interned: Interned) -> dict[str, Any]:
     return {
-        "result": _at(interned, _result(found)),
+        "result": _at(interned, found["explanation"]["name"]),
         "judged": _at(interned, f"{utc_instant(found['time'])}, {found['time_from']}"),
         "tokens": [_token(each, interned) for each in found["tokens"]],
         "tolerated": [interned.at((_plain(each["name"]), _plain(each["happened"]))) for each in found["tolerated"]],
@@ -129,7 +139,10 @@ def _findings(found: Mapping[str, Any], interned: Interned) -> dict[str, Any]:
 def _token(token: Mapping[str, Any], interned: Interned) -> dict[str, Any]:
     reading = token["reading"]
     return {
-        "result": _at(interned, _result(token) + (", if its chain is trusted" if token["assumed"] else "")),
+        "result": _at(
+            interned,
+            result_name(token["outcome"], token["detail"]) + (", if its chain is trusted" if token["assumed"] else ""),
+        ),
         "header": _pairs(reading["header"], interned),
         "claims": _pairs(reading["claims"], interned),
         "fault": _at(interned, reading["fault"]),

@@ -6,6 +6,7 @@ from enum import StrEnum
 from math import floor
 from typing import NamedTuple
 
+from sbc_filter.calls.could_be_signed import COULD_BE_SIGNED
 from sbc_filter.engine.record import printable
 from sbc_filter.explanations.explanation import Explanation
 from sbc_filter.explanations.table import explanation_of
@@ -41,7 +42,9 @@ _GROUPS = {
 
 
 def group_of(outcome: str) -> Group:
-    """The group of an outcome."""
+    """The group of an outcome; a call that could be signed has no token."""
+    if outcome == COULD_BE_SIGNED:
+        return Group.BARE
     if fails(outcome):
         return Group.FAILED
     return _GROUPS.get(Outcome(outcome), Group.OTHER) if outcome else Group.OTHER
@@ -89,7 +92,7 @@ class Cause(NamedTuple):
 
 
 def breakdowns(lines: Sequence[Line]) -> list[Breakdown]:
-    """The calls by result, trunk, signer, attestation, treatment and rule; one that says nothing is left out."""
+    """The calls by each of their properties; one that says nothing is left out."""
     signed = [line for line in lines if line.signer or line.attestation]
     found = [
         Breakdown("Result", "result", _shares(lines, lambda line: line.result, groups=True)),
@@ -98,6 +101,7 @@ def breakdowns(lines: Sequence[Line]) -> list[Breakdown]:
         Breakdown("Signer", "signer", _shares(signed, lambda line: line.signer)),
         Breakdown("Treatment", "treatment", _shares(lines, lambda line: line.treatment)),
         Breakdown("Rule", "rule", _shares(lines, lambda line: line.rule)),
+        Breakdown("Final response", "response", _shares(lines, lambda line: line.response)),
     ]
     return [each for each in found if any(share.value for share in each.shares)]
 
@@ -137,7 +141,7 @@ def over_time(lines: Sequence[Line]) -> OverTime:
     start = floor(first / width) * width
     buckets = [Bucket(start + width * n, Counter()) for n in range(floor((last - start) / width) + 1)]
     for line in lines:
-        buckets[floor((line.time - start) / width)].calls[group_of(line.outcome)] += 1
+        buckets[floor((line.time - start) / width)].calls[group_of(line.result.partition(".")[0])] += 1
     return OverTime(width, buckets)
 
 

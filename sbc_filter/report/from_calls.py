@@ -1,12 +1,13 @@
 """The calls of a capture as lines and details of a report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from sbc_filter.calls.call import Call
 from sbc_filter.calls.seen_message import SeenMessage
 from sbc_filter.report.contents import Detail, Line, Message
+from sbc_filter.report.headline import headline
 
 
 def line_of(call: Call, *, changed: bool) -> Line:
@@ -27,7 +28,15 @@ def line_of(call: Call, *, changed: bool) -> Line:
         next(iter(call.packets), 0),
         call.file or "",
         changed,
+        call.supposed,
+        call.could_be_signed,
+        call.response,
     )
+
+
+def headline_of(calls: Sequence[Call]) -> str:
+    """How many calls there are, and how many fail, as on the page; empty if there are none."""
+    return str(headline((call.outcome or "", call.supposed) for call in calls)) if calls else ""
 
 
 def detail_of(call: Call, findings: Mapping[str, Any] | None) -> Detail:

@@ -16,9 +16,9 @@ from sbc_filter.report.columns import columns
 from sbc_filter.report.contents import Line, Report
 from sbc_filter.report.details import details
 from sbc_filter.report.figures import Group, breakdowns, causes, over_time
+from sbc_filter.report.headline import headline
 from sbc_filter.report.octets import cut
 from sbc_filter.report.script_data import script_data
-from sbc_filter.report.selection import fails
 from sbc_filter.utc import utc_instant
 
 _PARTS = "data.js", "table.js", "ladder.js", "call.js", "main.js"
@@ -40,7 +40,7 @@ def page(report: Report) -> str:
         calls=_data(table),
         details=_data({**details(report.details), "command": printable(report.commands)}),
         listed=len(table["number"]),
-        failing=sum(fails(line.outcome) for line in report.lines),
+        headline=headline((line.outcome, line.only_anchor_missing) for line in report.lines),
         changed=sum(line.changed for line in report.lines),
         span=_span(report.lines),
         causes=causes(report.lines),

@@ -80,8 +80,9 @@ def read_rules(
     credentials: Collection[str] = (),
     trunks: Iterable[Trunk] = (),
     verifiers: Collection[str] = (),
+    file: str = "",
 ) -> tuple[RuleSet, list[Trunk]]:
-    """The rules of all `files` (name to text, in order), and all trunks, including those of the configuration.
+    """The rules of all `files` (name to text, in order), and all trunks, including those of the configuration `file`.
 
     Faults are added to `problems`; if there are any, the rules are incomplete and must not be used.
     """
@@ -94,7 +95,7 @@ def read_rules(
             if trunk.name in known:
                 table.problem(trunk.name, "is the name of another trunk already")
             known[trunk.name] = trunk
-    reader = _Reader(read_list, credentials, known, verifiers)
+    reader = _Reader(read_list, credentials, known, verifiers, file or "the configuration (sbc-filter.toml)")
     lines = [_lines_of_rules(text) for text in files.values()]
     rules = [reader.rule(table) for top, at in zip(tops, lines, strict=True) for table in top.tables("rule", at)]
     for top in tops:
@@ -122,11 +123,14 @@ class _Reader:
         credentials: Collection[str],
         trunks: Mapping[str, Trunk],
         verifiers: Collection[str],
+        file: str,
     ) -> None:
         self._read_list = read_list
         self._credentials = credentials
         self._trunks = trunks
         self._verifiers = verifiers
+        self._file = file
+        self._peers = {*trunks}  # what an example may name
         self._names: dict[str, str] = {}
 
     def rule(self, table: TomlTable) -> tuple[Rule, Conditions]:
@@ -162,7 +166,7 @@ class _Reader:
             tuple(treatment_options.read_when(when, self._entries) for when in table.tables("when")),
             treatment_options.read_on(table.table("on"), _outcomes(action)),
             table.file,
-            read_examples(table, self._trunks),
+            read_examples(table, self._peers),
         )
         self._check_redirect(table, rule, conditions)
         of_certificates = (each for when in rule.when for each in (when.spc, when.not_spc, when.issuer))
@@ -177,14 +181,13 @@ class _Reader:
 
     def _conditions(self, table: TomlTable) -> Conditions:
         direction = table.choice("direction", list(Direction))
-        trunk = table.choices("trunk", self._trunks, "there are no trunks: add [trunks.NAME]")
         methods = table.texts("method", ("INVITE",))
         if methods != ("INVITE",):
             table.problem("method", 'only "INVITE" can be filtered: nothing else carries an Identity here')
         return Conditions(
             table.number("enforce_percent", 100, 0, 100),
             Direction(direction) if direction else None,
-            trunk,
+            self._trunk(table) if "trunk" in table else None,
             self._numbers(table, "caller"),
             self._numbers(table, "not_caller"),
             self._numbers(table, "called"),
@@ -196,6 +199,17 @@ class _Reader:
             _sources(table, "caller_from", ()),
             _sources(table, "called_from", ()),
         )
+
+    def _trunk(self, table: TomlTable) -> frozenset[str]:
+        """The trunks of a rule. One that is not configured is reported here, and then not in its examples."""
+        names = table.texts("trunk")
+        for name in names:
+            if name not in self._trunks:
+                there = ", ".join(map(repr, sorted(self._trunks))) or "none"
+                lines = f'add the lines [trunks.{name}] and addresses = ["ADDRESS"] to {self._file}'
+                table.problem("trunk", f"has {name!r}; there are {there}: {lines}")
+        self._peers.update(names)
+        return frozenset(names) & frozenset(self._trunks)
 
     def _numbers(self, table: TomlTable, key: str) -> Callable[[str | None], bool] | None:
         entries = self._entries(table, key)

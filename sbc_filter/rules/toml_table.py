@@ -106,15 +106,14 @@ class TomlTable:
             for at, item in enumerate(items, 1)
         ]
 
-    def choices(self, key: str, allowed: Collection[str], empty: str = "none is allowed here") -> frozenset[str] | None:
-        """A list of strings from a closed list; None if absent. `empty` is the problem reported if that closed list is
-        empty."""
+    def choices(self, key: str, allowed: Collection[str]) -> frozenset[str] | None:
+        """A list of strings from a closed list; None if absent."""
         if key not in self:
             return None
         values = self.texts(key)
         for value in values:
             if value not in allowed:
-                self.problem(key, f"has {_show(value)}; " + (f"allowed are {_list(allowed)}" if allowed else empty))
+                self.problem(key, f"has {_show(value)}; allowed are {_list(allowed)}")
         return frozenset(values) & frozenset(allowed)
 
     def flag(self, key: str, default: bool) -> bool:

@@ -21,7 +21,7 @@ class ClockState(NamedTuple):
 
 
 def clock_state(adjtimex: Callable[[Any], int] | None = None) -> ClockState | None:
-    """The state of the clock, which nothing is changed of; None if the kernel does not say it, as in some sandboxes.
+    """The state of the clock, which is only read; None if the kernel does not report it, as in some sandboxes.
 
     `adjtimex` gets a buffer with a struct timex, and returns -1 if it fails.
     """

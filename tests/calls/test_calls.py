@@ -68,6 +68,39 @@ def test_one_call_with_all_its_messages() -> None:
     assert call.record is call.messages[0].record is not None
 
 
+@pytest.mark.parametrize(
+    ("responses", "status", "text"),
+    [
+        ((), 0, "none"),
+        (("100 Trying", "180 Ringing"), 180, "none, only 180"),
+        (("100 Trying", "503 Service Unavailable"), 503, "503"),
+        (("486 Busy Here", "180 Ringing"), 486, "486"),
+        (("180 Ringing", "200 OK", "488 Not Acceptable Here"), 200, "200"),
+    ],
+)
+def test_the_final_response(responses: tuple[str, ...], status: int, text: str) -> None:
+    """After a 2xx, responses to INVITE are of one within the dialog. That of a BYE is none."""
+    packets = [arriving(invite(identity())), *(leaving(response(each)) for each in responses)]
+    (call,) = gathered([*packets, leaving(response("481 Call Does Not Exist", cseq="9 BYE"))]).in_order()
+    assert (call.status, call.response) == (status, text)
+
+
+def test_the_response_to_an_invite_that_comes_again() -> None:
+    """With credentials after 407: a copy of the first INVITE does not count as one (RFC 3261 §22.3)."""
+    first = arriving(invite(identity()))
+    again = arriving(invite(identity(), "Proxy-Authorization: Digest x"))
+    packets = [first, leaving(response("407 Proxy Authentication Required")), first]
+    assert [call.response for call in gathered(packets).in_order()] == ["407"]
+    assert [call.response for call in gathered([*packets, again]).in_order()] == ["none"]
+    packets = [*packets, again, leaving(response("183 Session Progress")), leaving(response("404 Not Found"))]
+    assert [call.response for call in gathered(packets).in_order()] == ["404"]
+
+
+def test_without_an_invite_there_is_no_response_to_it() -> None:
+    (call,) = gathered([arriving(follow_up(invite(identity()), "BYE", "s1"))]).in_order()
+    assert (call.status, call.response) == (0, "")
+
+
 def test_what_the_filter_did_with_each_message() -> None:
     """A changed INVITE, a response as it was, and a rejection: nothing goes on, an answer goes back."""
     rejects = VERIFY + '[rule.on]\ninvalid = "reject"\n'
@@ -337,3 +370,11 @@ def test_a_call_that_is_forgotten_makes_room_for_another() -> None:
     assert [len(each.messages) for each in (first, second, third)] == [0, 1, 0]
     assert [each.seen for each in calls.in_order()] == [1, 1, 1]
     assert calls.add(SeenMessage(4, None, 4.0, "a:1", "b:1", "udp", b"OPTIONS sip:a SIP/2.0\r\n\r\n")) is None
+
+
+@pytest.mark.parametrize(
+    ("src", "dst", "peer"), [(CARRIER, SBC, CARRIER), (SBC, CORE, CORE), (CARRIER, "203.0.113.1", None)]
+)
+def test_the_peer_is_the_other_end_seen_from_the_sbc(src: str, dst: str, peer: str | None) -> None:
+    (call,) = gathered([sent(invite(), src, dst)]).in_order()
+    assert call.peer == peer

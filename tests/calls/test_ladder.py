@@ -7,6 +7,7 @@ from support.calls import CARRIER, CORE, SBC, VERIFY, follow_up, identity, invit
 from support.gathered import Packet, gathered, sent
 
 from sbc_filter.calls.ladder import label_of, ladder_of, lines_of
+from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.engine import Engine
 
 REJECTS = f'{VERIFY}[rule.on]\ninvalid = "reject"\n'
@@ -67,6 +68,24 @@ def test_a_call_that_may_not_leave() -> None:
         "    +0.000     #1  |----------- INVITE -----------x|                               |"
         "  not-examined.reject-rule: stopped by no",
         "    +0.000         |<------- 403 Forbidden --------|                               |  by the filter",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "message", "note"),
+    [
+        (VERIFY, SPOOFED, "invalid.orig-mismatch: would be changed by verify"),
+        (REJECTS, SPOOFED, "invalid.orig-mismatch: would be rejected by verify"),
+        ('[[rule]]\nname = "no"\naction = "drop"\n', invite(), "not-examined.drop-rule: would be dropped by no"),
+        ('[[rule]]\nname = "yes"\naction = "pass"\n', invite(), "not-examined.pass-rule: passed on unchanged by yes"),
+    ],
+)
+def test_a_call_that_is_only_observed(rules: str, message: bytes, note: str) -> None:
+    """The INVITE itself passes, and the arrow goes all the way."""
+    engine = make_engine(rules)
+    engine.observe(Observation(everything=True))
+    assert ladder(sent(message), engine=engine)[1:] == [
+        f"    +0.000     #1  |----------- INVITE ----------->|----------- INVITE ----------->|  {note}"
     ]
 
 

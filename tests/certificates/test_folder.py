@@ -17,6 +17,7 @@ from sbc_filter.certificates.folder import (
     FolderEntry,
     IndexFault,
     entries,
+    how_to_add,
     read_index,
 )
 from sbc_filter.certificates.source import MAX_PEM, certificate_path
@@ -183,6 +184,24 @@ def test_callers_do_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFi
                 assert ask(source, f"{URL}{number}").detail == Detail.FETCH_REFUSED
     assert len(caplog.messages) == 3
     assert caplog.messages[0].endswith(": Is a directory; further such messages are suppressed for a minute")
+
+
+def test_how_to_add_a_certificate(tmp_path: Path) -> None:
+    """A file of another name is not overlooked in silence: the sentence says what is there and what is expected."""
+    name = "3e13aa5678f6dabc795c96e7cda51eead55955bdb7746bd3ea081471c36719e7.pem"
+    assert how_to_add(None, URL) == f"put it into a folder as {name} (--certificates)"
+    assert how_to_add(tmp_path / "absent", URL) == f"put it into {tmp_path}/absent as {name}"
+    assert how_to_add(tmp_path, URL) == f"put it into {tmp_path} as {name}"
+    (tmp_path / "acme.pem").write_bytes(PEM)
+    assert how_to_add(tmp_path, URL) == f"{tmp_path} has 1 file, none named for this URL: name it {name}"
+    put(tmp_path / INDEX, index({OTHER: "acme.pem", URL: "absent.pem"}))
+    assert how_to_add(tmp_path, URL) == f"{tmp_path}/index.json names absent.pem for this URL: put it there"
+    put(tmp_path / INDEX, "{")
+    (tmp_path / "other.pem").write_bytes(PEM)
+    assert how_to_add(tmp_path, URL) == f"{tmp_path} has 2 files, none named for this URL: name it {name}"
+    certificate_path(tmp_path, URL).mkdir()
+    refused = f"{tmp_path}/{name} is not a file of at most 64 KiB that can be read: replace it"
+    assert how_to_add(tmp_path, URL) == refused
 
 
 def test_entries(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ from sbc_filter.lab.certificate_maker import X5U, pem
 
 NETWORK = f'[network]\nsbc = ["{SBC}"]\n'
 MONITOR = '[[rule]]\nname = "watch"\nmode = "monitor"\naction = "drop"\n'
-HEADING = "Call Time (UTC) From To Attest Signer Outcome Treatment Rule Packets"
+HEADING = "Call Time (UTC) Peer From To Attest Signer Outcome Treatment Rule Response Packets"
 PASS = '[[rule]]\nname = "let"\naction = "pass"\n'
 
 
@@ -77,8 +77,9 @@ def test_first_which_configuration_and_how_many_rules(tmp_path: Path, capsys: py
     assert said(path, capsys) == [
         f"configuration: {tmp_path}/sbc-filter.toml; 1 rule of 1 file",
         HEADING,
-        f"1 00:00:01 {CALLER} {CALLED} - - not-examined.pass-rule continue let 1",
+        f"1 00:00:01 {CARRIER} {CALLER} {CALLED} - - not-examined.pass-rule continue let none 1",
         f"{path}: 1 packet, 1 INVITE",
+        "Calls: 1; none fails STIR/SHAKEN",
         "Rule Mode Outcome Detail Treatment Code Calls",
         "let enforce not-examined pass-rule continue - 1",
         "Nothing would change.",
@@ -96,8 +97,9 @@ def test_what_is_observed_is_told_apart(tmp_path: Path, capsys: pytest.CaptureFi
     assert said(path, capsys) == [
         f"configuration: {tmp_path}/sbc-filter.toml; 2 rules of 1 file; mode observe: nothing would change",
         HEADING,
-        f"1 00:00:01 {CALLER} {CALLED} - - not-examined.reject-rule reject no 1-2",
+        f"1 00:00:01 {CARRIER} {CALLER} {CALLED} - - not-examined.reject-rule reject no none 1-2",
         f"{path}: 2 packets, 1 INVITE",
+        "Calls: 1; none fails STIR/SHAKEN",
         "Rule Mode Outcome Detail Treatment Code Calls",
         "no observe not-examined reject-rule reject 403 1",
         "Rules in monitor mode would have:",
@@ -148,8 +150,11 @@ def test_what_was_tolerated_is_counted(tmp_path: Path, capsys: pytest.CaptureFix
     ]
     path = capture(tmp_path, *calls, settings=settings, rules='[[rule]]\nname = "v"\naction = "verify"\n')
     assert main(["replay", str(path), "--at", str(NOW)]) == 0
-    assert capsys.readouterr().out.splitlines()[-2:] == [
+    assert capsys.readouterr().out.splitlines()[-5:] == [
         "tolerated: no-date 3, no-user-phone 3, quoted-parameter 2",
+        "  no-date: no Date in the INVITE; iat counts",
+        "  no-user-phone: the caller's SIP URI lacks user=phone",
+        "  quoted-parameter: ppt or alg in quotes",
         "3 modified",
     ]
     assert main(["replay", str(path), "--at", str(NOW), "--json"]) == 0
@@ -229,8 +234,9 @@ def test_a_call_over_tcp_is_judged_but_its_packets_leave_as_they_were(
     assert said(path, capsys, 1) == [
         f"configuration: {tmp_path}/sbc-filter.toml; 1 rule of 1 file",
         HEADING,
-        f"1 00:00:02 {CALLER} {CALLED} - - not-examined.reject-rule reject no 2",
+        f"1 00:00:02 {CARRIER} {CALLER} {CALLED} - - not-examined.reject-rule reject no none 2",
         f"{path}: 2 packets, 1 INVITE",
+        "Calls: 1; none fails STIR/SHAKEN",
         "Rule Mode Outcome Detail Treatment Code Calls",
         "no unfiltered not-examined reject-rule reject 403 1",
         "Nothing would change in what was looked at.",

@@ -9,13 +9,28 @@ from typing import Any
 import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.packet import Raw
-from support.calls import CALLER, CARRIER, CORE, LAB, MAKER, NOW, SBC, arriving, claims, identity, invite, leaving
+from support.calls import (
+    CALLER,
+    CARRIER,
+    CORE,
+    LAB,
+    MAKER,
+    NOW,
+    SBC,
+    VERIFY,
+    arriving,
+    claims,
+    identity,
+    invite,
+    leaving,
+)
 from support.captures import write
 from support.replayed import records_of, summary_of
 
 from sbc_filter.capture.frame import Frame
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.cli import main
+from sbc_filter.commands.replay import analysis as analysis_module
 from sbc_filter.lab.certificate_maker import X5U, pem
 
 FORGED = "13125550123"
@@ -66,12 +81,15 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == [
         "configuration: none found: the capture is analysed by the defaults; nothing would change",
         "",
-        "Call  Time (UTC)  From         To           Attest  Signer  Outcome                    Treatment  Rule    "
-        "Packets",
-        "1     08:00:01    12155550100  12155550199  A       -       unfetchable.fetch-refused  continue   verify  1",
-        "2     08:00:02    13125550123  12155550199  A       -       invalid.orig-mismatch      continue   verify  2",
+        "Call  Time (UTC)  Peer       From         To           Attest  Signer  Outcome                    Token of  "
+        "Treatment  Rule    Response  Packets",
+        "1     08:00:01    192.0.2.7  12155550100  12155550199  A       -       unfetchable.fetch-refused  -         "
+        "continue   verify  none      1",
+        "2     08:00:02    192.0.2.7  13125550123  12155550199  A       -       invalid.orig-mismatch      call 1    "
+        "continue   verify  none      2",
         "",
         "my.pcap: 2 packets, 2 INVITEs",
+        "Calls: 2; 2 fail STIR/SHAKEN, 1 of them since a certificate or an anchor is missing",
         "",
         "Rule    Mode     Outcome      Detail         Treatment  Code  Calls",
         "verify  observe  invalid      orig-mismatch  continue   -         1",
@@ -88,17 +106,17 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         "Nothing would change.",
         "",
         "There is no configuration. What was assumed:",
-        f"  SBC     {SBC}: an end of 2 of 2 INVITEs; another: --sbc ADDRESS",
+        f"  SBC     {SBC}: an end of 2 of 2 INVITEs that begin a call; another: --sbc ADDRESS",
         f"  peers   {CARRIER}: 2 INVITEs from it, 0 to it",
         "What is missing:",
         "  trust anchors: no chain of certificates can be trusted without (--anchors FILE or DIR)",
-        "  certificates of 1 call, so their signatures were not checked; all else was:",
+        "  certificates of 1 call. Not checked without them: signatures, then replays, diversions, the Request-URI",
         f"    {X5U}  1 call",
         "How to go on:",
         "  sbc-filter replay my.pcap --fetch",
         "    gets the certificates from these URLs",
         "  sbc-filter replay my.pcap --certificates DIR",
-        "    takes them from a folder",
+        f"    takes them from a folder, that of {X5U} as {certificate_path(Path(), X5U)}",
         "  sbc-filter replay my.pcap --anchors FILE",
         "    trusts the roots in this file or folder",
         "  sbc-filter replay my.pcap --outcome 'invalid*'",
@@ -127,6 +145,21 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         'name = "verify"',
         'direction = "inbound"',
         'action = "verify"',
+        "",
+        "[[rule]]",
+        'name = "verify-leaving"',
+        'direction = "outbound"',
+        "has_identity = true",
+        'action = "verify"',
+        "",
+        "# To sign, name your key in sbc-filter.toml as [credentials.NAME], and remove the # below.",
+        "# [[rule]]",
+        '# name = "sign"',
+        '# direction = "outbound"',
+        '# action = "sign"',
+        "# [rule.sign]",
+        '# credential = "NAME"',
+        '# origid = "00000000-0000-4000-8000-000000000000"',
     ]
 
 
@@ -155,6 +188,51 @@ def test_each_step_completes_it(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_what_is_not_checked_without_a_certificate(capsys: pytest.CaptureFixture[str]) -> None:
+    """The signature, and all that is judged after it: a call that looks harmless may be a replay (S-063)."""
+    captured(*(arriving(invite(identity(), number=number)) for number in range(8)))
+    assert main(["explain", "my.pcap", "1", "--json"]) == 1
+    (token,) = json.loads(capsys.readouterr().out)["tokens"]
+    unchecked = {check["check"] for check in token["checks"] if check["state"] == "not reached"}
+    assert {"signature", "replay", "diversions", "target"} <= unchecked
+    assert not {"caller", "called", "fresh", "media", "url"} & unchecked
+    assert {found[1] for found in results(capsys)} == {"unfetchable"}
+    assert "replayed" in {found[1] for found in results(capsys, "--certificates", "../material/certificates")}
+
+
+@pytest.mark.parametrize(
+    ("anchors", "said"),
+    [
+        ("empty", "trust anchors: there are none in empty, so no chain of certificates can be trusted"),
+        ("../material/root.pem", "CRLs: whether certificates are revoked is not known ([trust].crls)"),
+    ],
+)
+def test_what_the_anchors_lack(anchors: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder without anchors is as good as none; with anchors, revocation is still unknown."""
+    captured(arriving(invite()))
+    Path("empty").mkdir()
+    assert main(["replay", "my.pcap", "--anchors", anchors]) == 0
+    assert capsys.readouterr().out.partition("What is missing:\n")[2].splitlines()[:2] == [
+        f"  {said}",
+        "How to go on:",
+    ]
+
+
+def test_a_folder_without_the_certificate(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file of another name counts as none, and the screen says so. It does not suggest the option that is there."""
+    captured(arriving(invite(identity())))
+    Path("mine").mkdir()
+    Path("mine/shaken.pem").write_bytes(LAB.chain)
+    assert main(["replay", "my.pcap", "--certificates", "mine"]) == 0
+    out = capsys.readouterr().out
+    said = f"mine has 1 file, none named for this URL: name it {certificate_path(Path(), X5U)}"
+    assert f"    {X5U}  1 call\n      {said}\n" in out
+    assert "--certificates DIR" not in out
+    assert main(["explain", "my.pcap", "1", "--certificates", "mine", "--json"]) == 1
+    missing = json.loads(capsys.readouterr().out)["missing"]
+    assert f"the certificate of {X5U}: {said}, or give --certificate or --fetch" in missing
+
+
 def test_the_commands_that_are_printed_give_the_same_result(capsys: pytest.CaptureFixture[str]) -> None:
     """The SBC is not where `explain` would take it to be by itself, and its port is another, too."""
     sbc = "203.0.113.77"
@@ -176,7 +254,7 @@ def test_the_commands_that_are_printed_give_the_same_result(capsys: pytest.Captu
     assert f"no configuration: the SBC is taken to be {sbc} (--sbc)" in explained
     assert "signature   fits (read by PyJWT)" in explained
     assert main(["explain", "my.pcap", "1", "--sbc", "203.0.113.9"]) == 1
-    assert "\n  verify-leaving: matches, enforce, decides\n" in capsys.readouterr().out
+    assert "\n  verify-leaving: matches, observe, decides\n" in capsys.readouterr().out
 
 
 def test_a_printed_command_keeps_the_time(capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,13 +270,56 @@ def test_the_command_for_the_proposed_files_keeps_what_they_do_not_say(capsys: p
     assert "\n  sbc-filter replay my.pcap --at 1800000000.0 --fetch\n" in capsys.readouterr().out
 
 
-def test_a_configuration_without_rules_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("sbc", "leaving_call"),
+    [
+        (f'sbc = ["{SBC}"]\n', "not-examined.no-rule: passed on unchanged"),
+        ("", "no-identity.absent: would be changed by the defaults of [rule.verify]"),
+    ],
+)
+def test_replay_and_explain_judge_alike_where_there_are_no_rules(
+    sbc: str, leaving_call: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the defaults, as an analysis: nothing is changed."""
+    captured(arriving(invite(identity(), caller=FORGED)), leaving(invite(number=2)))
+    Path("sbc-filter.toml").write_text(f"[network]\n{sbc}")
+    judged = "calls are judged by the defaults of [rule.verify]; nothing would change"
+    applies = f"sbc-filter.toml; no rules (--rules): {judged}"
+    options = ["--certificates", "../material/certificates"]
+    assert main(["replay", "my.pcap", *options]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == f"configuration: {applies}"
+    (first,) = [line for line in lines if line.startswith("1 08:00:")]
+    assert " A 1234 SHAKEN 1234 invalid.orig-mismatch continue the defaults of [rule.verify] " in first
+    assert lines[-1] == "Nothing would change."
+    assert main(["explain", "my.pcap", "1", *options]) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "invalid.orig-mismatch: would be changed by the defaults of [rule.verify]" in shown
+    assert f"Notes: configuration: {applies}" in shown
+    assert main(["explain", "my.pcap", "2", *options]) == 1
+    assert f" {leaving_call} " in " ".join(capsys.readouterr().out.split())
+
+
+def test_rules_that_are_named_and_empty_are_applied_by_both(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(arriving(invite(identity(), caller=FORGED)))
+    Path("none.toml").touch()
+    assert main(["replay", "my.pcap", "--rules", "none.toml"]) == 0
+    assert " not-examined.no-rule " in capsys.readouterr().out
+    assert main(["explain", "my.pcap", "1", "--rules", "none.toml"]) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert (
+        " not-examined.no-rule: passed on unchanged Final response: none in this capture not-examined.no-rule No "
+        in shown
+    )
+    assert "the INVITE is invalid.orig-mismatch: the rules that were named are empty" in shown
+
+
+def test_explain_says_which_configuration_it_used(capsys: pytest.CaptureFixture[str]) -> None:
     captured(arriving(invite(identity(), caller=FORGED)))
     Path("sbc-filter.toml").write_text(f'[network]\nsbc = ["{SBC}"]\n')
-    assert main(["replay", "my.pcap"]) == 0
-    assert capsys.readouterr().out.splitlines()[1] == (
-        "no rules, so no call is judged: write some (docs/rules.md), or name a file of them with --rules"
-    )
+    Path("r.toml").write_text(VERIFY)
+    assert main(["explain", "my.pcap", "1", "--rules", "r.toml"]) == 1
+    assert "\nNotes:\n  configuration: sbc-filter.toml; 1 rule of 1 file\n" in capsys.readouterr().out
 
 
 def test_signature_fits_but_the_issuer_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -232,6 +353,40 @@ def test_calls_that_leave(capsys: pytest.CaptureFixture[str]) -> None:
         ("sign", "signed", None),
         ("sign", "unsigned", "no-caller"),
     ]
+
+
+def test_a_call_that_could_be_signed_has_neither_token_nor_signer(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the key of the moment made is not counted, learnt or listed: only the record of `--json` has it."""
+    captured(*(arriving(invite(number=number)) for number in range(10, 12)), leaving(invite(number=2)))
+    words = ["replay", "my.pcap", "--no-pager", "--learn", "urls.txt", "--html", "report.html"]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "3     08:00:03    192.0.2.7  12155550100  12155550199  -       -       could be signed" in out
+    assert "sign    observe  could be signed  -       continue   -         1" in out
+    assert "urls.txt: 0 URLs learnt" in out
+    page = Path("report.html").read_text("ascii")
+    assert '"could be signed"' in page
+    assert "<caption>Signer</caption>" not in page
+    assert "<caption>Attestation</caption>" not in page
+    assert "The filter signed the call." not in page
+    assert main(["replay", "my.pcap", "--json", "--outcome", "signed"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (call,) = [line["call"] for line in lines if "call" in line]
+    assert [call[name] for name in ("number", "outcome", "could_be_signed", "attest", "spc", "signer")] == [
+        3, "signed", True, None, None, None,
+    ]  # fmt: skip
+    (record,) = [line for line in lines if line.get("rule") == "sign"]
+    assert (record["outcome"], record["x5u"]) == ("signed", "https://certificate.invalid/shaken.pem")
+    for what in (["my.pcap", "3"], [json.dumps(record)]):
+        assert main(["explain", *what]) == 0
+        out = capsys.readouterr().out
+        assert "\nThe call could be signed with a credential of yours." in out
+        assert "The filter signed the call." not in out
+    assert main(["explain", "my.pcap", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "|  could be signed by sign, with a credential of yours\n" in out
+    assert "\n\ncould be signed\n" in out
+    assert "the Identity that is shown is an example" in out
 
 
 def test_the_address_that_most_invites_have_in_common(capsys: pytest.CaptureFixture[str]) -> None:
@@ -320,6 +475,14 @@ def test_the_proposed_configuration_is_a_configuration(capsys: pytest.CaptureFix
     ]
 
 
+def test_the_proposed_configuration_names_a_folder_with_any_name(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(arriving(invite(identity())))
+    folder = Path("../material/certificates").rename('../material/"]\n# \U0001f600\x7f\u2028\\')
+    assert main(["replay", "my.pcap", "--anchors", "../material/root.pem", "--certificates", str(folder)]) == 0
+    written(capsys.readouterr().out)
+    assert [found[1] for found in results(capsys)] == ["passed"]
+
+
 def test_the_proposal_without_anchors_is_replayed_and_says_which_are_missing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -334,7 +497,7 @@ def test_the_proposal_without_anchors_is_replayed_and_says_which_are_missing(
     assert main(["replay", "my.pcap"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [
-        "configuration: sbc-filter.toml; 1 rule of 1 file",
+        "configuration: sbc-filter.toml; 2 rules of 1 file",
         "warning: no trust anchors: no chain can be trusted, the rest is judged ([trust].anchors, or --anchors)",
     ]
     assert [found[1:3] for found in results(capsys)] == [("untrusted", "untrusted-chain"), ("invalid", "orig-mismatch")]
@@ -343,6 +506,21 @@ def test_the_proposal_without_anchors_is_replayed_and_says_which_are_missing(
     text = Path("sbc-filter.toml").read_text()
     Path("sbc-filter.toml").write_text(text.replace('# anchors = ["anchors"]', 'anchors = ["../material/root.pem"]'))
     assert [found[1] for found in results(capsys)] == ["passed", "invalid"]
+
+
+def test_a_capture_with_more_urls_than_are_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those that lead to no anchor, as of those that are missing: the third URL has two calls, and no room."""
+    monkeypatch.setattr(analysis_module, "_MOST_URLS", 2)
+    urls = [f"https://cert.example.org/{name}.pem" for name in "abcc"]
+    tokens = [identity(claims(origid=f"call {at}"), jose={"x5u": url}) for at, url in enumerate(urls)]
+    captured(*(arriving(invite(token, number=number)) for number, token in enumerate(tokens)))
+    assert analysis(capsys)["missing_certificates"] == dict.fromkeys(urls[:2], 1)
+    for url in urls:
+        certificate_path(Path("../material/certificates"), url).write_bytes(LAB.chain)
+    found = analysis(capsys, "--certificates", "../material/certificates")
+    assert (found["untrusted"], found["unknown_issuers"]) == (4, {"CN=Laboratory Root,O=Laboratory,C=US": 2})
 
 
 def test_a_token_that_is_stolen_within_the_capture(capsys: pytest.CaptureFixture[str]) -> None:

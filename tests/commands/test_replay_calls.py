@@ -11,6 +11,7 @@ import pytest
 from support.calls import (
     CALLED,
     CALLER,
+    CARRIER,
     CORE,
     LAB,
     NOW,
@@ -22,6 +23,7 @@ from support.calls import (
     invite,
     leaving,
     response,
+    retargeted,
 )
 from support.captures import write
 from support.replayed import summary_of
@@ -37,8 +39,8 @@ SETTINGS = (
     '[trunks.carrier]\naddresses = ["192.0.2.7"]\n'
 )
 RULES = '[[rule]]\nname = "verify"\naction = "verify"\n[rule.on]\ninvalid = "reject"\n'
-FORGED = "13125550123"
-HEADING = "Call Time (UTC) From To Attest Signer Outcome Treatment Rule Packets"
+FORGED, OTHER = "13125550123", "12155550300"
+HEADING = "Call Time (UTC) Peer From To Attest Signer Outcome Token of Treatment Rule Response Packets"
 
 
 def captured(folder: Path, *packets: bytes) -> Path:
@@ -93,10 +95,10 @@ def listed(capsys: pytest.CaptureFixture[str], *words: str) -> list[int]:
 def test_a_line_for_each_call(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, str(day)) == [
         HEADING,
-        f"1 08:00:00 {CALLER} {CALLED} B 1234 SHAKEN 1234 passed continue verify 1-3 5",
-        f"2 08:00:03 {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch reject verify 4",
-        f"3 08:00:05 {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch reject verify 6-7",
-        f"4 08:00:07 {CALLER} {CALLED} - - no-identity.absent continue verify 8",
+        f"1 08:00:00 carrier {CALLER} {CALLED} B 1234 SHAKEN 1234 passed - continue verify 200 1-3 5",
+        f"2 08:00:03 carrier {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch - reject verify none 4",
+        f"3 08:00:05 carrier {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch call 2 reject verify none 6-7",
+        f"4 08:00:07 {CORE} {CALLER} {CALLED} - - no-identity.absent - continue verify none 8",
     ]
 
 
@@ -121,18 +123,21 @@ def test_the_summary_names_examples(day: Path, capsys: pytest.CaptureFixture[str
         (["--calls"], [1, 2, 3, 4]),
         (["--outcome", "invalid"], [2, 3]),
         (["--outcome", "orig-*", "--outcome", "no-identity.absent"], [2, 3, 4]),
-        (["--outcome", "inval"], []),
         (["--caller", "+1312*"], [2, 3]),
+        (["--caller", "+1 (312) 555-0123"], [2, 3]),
+        (["--caller", "1.312.555*"], [2, 3]),
+        (["--called", "+1 215–555/0199"], [1, 2, 3, 4]),
         (["--caller", "13125550123", "--call-id", "call-3@*"], [3]),
         (["--called", "*0199"], [1, 2, 3, 4]),
         (["--trunk", "carrier"], [1, 2, 3]),
         (["--trunk", "-"], [4]),
+        (["--peer", "carrier"], [1, 2, 3]),
+        (["--peer", CARRIER], [1, 2, 3]),
+        (["--peer", "198.51.*"], [4]),
+        (["--sort=-peer"], [3, 2, 1, 4]),
         (["--signer", "1234"], [1, 2, 3]),
         (["--signer", "shaken*"], [1, 2, 3]),
-        (["--caller", "1.12*"], []),
         (["--caller", "*1*5*0123"], [2, 3]),
-        (["--caller", "*0123*3"], []),
-        (["--caller", "1312555012*23"], []),
         (["--sort", "from"], [1, 4, 2, 3]),
         (["--sort=-time"], [4, 3, 2, 1]),
         (["--sort", "trunk"], [1, 2, 3, 4]),
@@ -144,15 +149,104 @@ def test_filters_and_order(words: list[str], numbers: list[int], day: Path, caps
     assert listed(capsys, str(day), *words) == numbers
 
 
+def test_the_number_in_the_request_uri_and_the_first_call_of_a_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A token that was overheard goes to another number: To is that of the first call. The other one left before."""
+    first, outgoing = invite(identity()), invite(identity(claims(origid="out")), number=2)
+    path = str(
+        captured(
+            tmp_path,
+            arriving(first),
+            leaving(outgoing),
+            arriving(retargeted(invite(identity(), number=3))),
+            arriving(invite(identity(claims(origid="out")), number=4)),
+        )
+    )
+    assert shown(capsys, path) == [
+        HEADING.replace("Attest", "Request-URI Attest"),
+        f"1 08:00:00 carrier {CALLER} {CALLED} - A 1234 SHAKEN 1234 passed - continue verify none 1",
+        f"2 08:00:01 carrier {CALLER} {CALLED} - A 1234 SHAKEN 1234 passed - continue verify none 2",
+        f"3 08:00:02 carrier {CALLER} {CALLED} {OTHER} A 1234 SHAKEN 1234 replayed.token-seen call 1 "
+        "continue verify none 3",
+        f"4 08:00:03 carrier {CALLER} {CALLED} - A 1234 SHAKEN 1234 passed.token-again call 2, left "
+        "continue verify none 4",
+    ]
+    for words, numbers in (([OTHER], [3]), ([f"+{OTHER}"], [3]), ([CALLED], [1, 2, 3, 4])):
+        assert listed(capsys, path, "--called", *words) == numbers
+    assert main(["replay", path, "--json", "--calls"]) == 0
+    found = [json.loads(line).get("call") for line in capsys.readouterr().out.splitlines()]
+    assert [(each["request_uri"], each["same_token"]) for each in found if each] == [
+        (CALLED, None),
+        (CALLED, None),
+        (OTHER, {"call": 1, "packet": 1, "file": None, "request_uri": CALLED, "came_back": False}),
+        (CALLED, {"call": 2, "packet": 2, "file": None, "request_uri": CALLED, "came_back": True}),
+    ]
+
+
 def test_a_pattern_with_many_stars_takes_linear_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A Call-ID of an attacker that nearly matches: with backtracking, it would take years."""
     message = invite().replace(b"call-1@carrier.example", b"a" * 250)
-    assert listed(capsys, str(captured(tmp_path, arriving(message))), "--call-id", "*a" * 20 + "*b") == []
+    assert main(["replay", str(captured(tmp_path, arriving(message))), "--call-id", "*a" * 20 + "*b"]) == 1
+    assert capsys.readouterr().err.endswith(f"no call has it; the capture has {'a' * 60}\n")
 
 
 def test_what_a_filter_leaves_out_is_said(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, str(day), "--outcome", "passed")[-1] == "1 call of 4 listed"
-    assert shown(capsys, str(day), "--outcome", "stale") == ["0 calls of 4 listed"]
+    lines = shown(capsys, str(day), "--outcome", "passed", "--outcome", "pased")
+    results = "invalid.orig-mismatch, passed, no-identity.absent"
+    assert lines[0] == f"--outcome 'pased': no call has it; the capture has {results}"
+    assert lines[-1] == "1 call of 4 listed"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentences"),
+    [
+        (
+            ["--outcome", "inval"],
+            ["--outcome 'inval': no call has it; the capture has invalid.orig-mismatch, passed, no-identity.absent"],
+        ),
+        (["--caller", "1.12*"], [f"--caller '1.12*': no call has it; the capture has {CALLER}, {FORGED}"]),
+        (["--caller", "*0123*3"], [f"--caller '*0123*3': no call has it; the capture has {CALLER}, {FORGED}"]),
+        (
+            ["--caller", "1312555012*23"],
+            [f"--caller '1312555012*23': no call has it; the capture has {CALLER}, {FORGED}"],
+        ),
+        (["--trunk", "x", "--outcome", "invalid"], ["--trunk 'x': no call has it; the capture has carrier"]),
+        (["--signer", "x"], ["--signer 'x': no call has it; the capture has 1234 SHAKEN 1234"]),
+        (
+            ["--call-id", "-"],
+            [
+                "--call-id '-': no call has it; the capture has"
+                " call-1@carrier.example, call-2@carrier.example, call-3@carrier.example, call-4@carrier.example"
+            ],
+        ),
+        (["--outcome", "passed", "--caller", FORGED], ["none of the 4 calls has all that these options say"]),
+    ],
+)
+def test_what_no_call_has_is_answered_in_one_sentence(
+    words: list[str], sentences: list[str], day: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And by nothing else: the tables are about other calls."""
+    assert main(["replay", str(day), *words]) == 1
+    out, err = capsys.readouterr()
+    assert err.splitlines() == [f"sbc-filter: {sentence}" for sentence in sentences]
+    assert [line.partition(":")[0] for line in out.splitlines()] == ["configuration"]
+
+
+def test_no_trunk_at_all(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (day.parent / "sbc-filter.toml").unlink()
+    assert main(["replay", str(day), "--trunk", "carrier"]) == 1
+    said = "--trunk 'carrier': no call has it; the capture has nothing of that kind"
+    assert capsys.readouterr().err == f"sbc-filter: {said}\n"
+
+
+def test_records_and_summary_are_printed_though_no_call_is_listed(
+    day: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", str(day), "--json", "--outcome", "stale"]) == 1
+    *records, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (len(records), "call" in records[-1], last["summary"]["invites"]) == (4, False, 4)
 
 
 def test_a_line_of_json_for_each_call(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,8 +256,9 @@ def test_a_line_of_json_for_each_call(day: Path, capsys: pytest.CaptureFixture[s
     assert [next(iter(line)) for line in lines] == ["packet"] * 4 + ["call"] * 2 + ["summary"]
     assert lines[4]["call"] == {
         "number": 2, "time": NOW + 3, "call_id": "call-2@carrier.example", "caller": FORGED, "called": CALLED,
-        "attest": "A", "spc": "1234", "signer": "SHAKEN 1234", "outcome": "invalid", "detail": "orig-mismatch",
-        "treatment": "reject", "rule": "verify", "mode": "enforce", "trunk": "carrier", "only_anchor_missing": False,
+        "request_uri": CALLED, "attest": "A", "spc": "1234", "signer": "SHAKEN 1234", "outcome": "invalid",
+        "detail": "orig-mismatch", "treatment": "reject", "rule": "verify", "mode": "enforce", "trunk": "carrier",
+        "peer": CARRIER, "same_token": None, "only_anchor_missing": False, "response": None, "could_be_signed": False,
         "file": None, "packets": [4], "last_packet": 4, "messages": 1, "invites": 1, "repeated": 0,
     }  # fmt: skip
     assert main(["replay", str(day), "--json"]) == 0
@@ -199,8 +294,8 @@ def test_lines_fit_the_terminal(
 def test_several_captures_name_the_file(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (day.parent / "second.pcap").write_bytes(day.read_bytes())
     lines = shown(capsys, str(day.parent / "day.pcap"), str(day.parent / "second.pcap"))
-    assert lines[0] == HEADING.replace("Packets", "File Packets")
-    assert lines[1].endswith(f"verify {day} 1-3 5")
+    assert lines[0] == HEADING.replace("Response", "File Response")
+    assert lines[1].endswith(f"verify {day} 200 1-3 5")
     assert len(lines) == 5
 
 
@@ -218,8 +313,8 @@ def test_only_responses_and_no_call_id(tmp_path: Path, capsys: pytest.CaptureFix
     bare = invite().replace(b"Call-ID: call-1@carrier.example\r\n", b"")
     path = captured(tmp_path, leaving(response("200 OK", number=9)), arriving(bare))
     assert shown(capsys, str(path))[1:] == [
-        f"1 08:00:00 {CALLER} {CALLED} - - - - - 1",
-        f"2 08:00:01 {CALLER} {CALLED} - - unparseable.header-missing reject verify 2",
+        f"1 08:00:00 - {CALLER} {CALLED} - - - - - 200 1",
+        f"2 08:00:01 carrier {CALLER} {CALLED} - - unparseable.header-missing reject verify none 2",
     ]
 
 
@@ -277,7 +372,7 @@ def test_a_pager_that_does_not_work(pager: str, day: Path) -> None:
     """The list is printed without it. The last one is executable, but not a program."""
     (day.parent / "broken").write_bytes(b"\0")
     (day.parent / "broken").chmod(0o755)
-    assert "invalid.orig-mismatch  reject" in on_a_terminal(day.parent, "day.pcap", PAGER=pager)
+    assert "invalid.orig-mismatch  -         reject" in on_a_terminal(day.parent, "day.pcap", PAGER=pager)
 
 
 def test_a_pager_that_ends_at_once_has_seen_enough(day: Path) -> None:

@@ -118,7 +118,7 @@ def test_what_is_said_of_a_folder(folder: Path, capsys: pytest.CaptureFixture[st
     assert main(["replay", "calls"]) == 1
     out, err = capsys.readouterr()
     lines = out.splitlines()
-    assert [*lines[:3], lines[-8]] == [
+    assert [*lines[:3], lines[-11]] == [
         "configuration: calls/sbc-filter.toml; 1 rule of 1 file",
         "warning: calls/latest.pcap is the same file as calls/b.pcap: read once",
         "warning: 4 files not read, hidden or not a capture: calls/.b.pcap.swp, calls/certificates/, calls/notes.txt,"

@@ -297,6 +297,25 @@ def test_mistakes_of_both_are_reported_as_by_check(folder: Path, capsys: pytest.
     ]
 
 
+def test_a_trunk_that_is_missing_is_reported_once_with_the_file_and_the_lines_to_add(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An example that names the trunk of its rule is not a second mistake."""
+    then = rules(folder, "then", f'{VERIFY}trunk = "north"\n[[rule.example]]\nto = "north"\n')
+    assert main(["replay", str(capture(folder)), "--diff", str(then)]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        f"sbc-filter: {then}: rule 'verify' (line 1): trunk: has 'north'; there are 'carriers': add the lines"
+        f' [trunks.north] and addresses = ["ADDRESS"] to {folder}/sbc-filter.toml'
+    ]
+
+
+def test_rules_without_their_suffix(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = rules(folder, "then", VERIFY)
+    assert main(["replay", str(capture(folder)), "--diff", str(path.with_suffix(""))]) == 1
+    said = f"{folder}/then: cannot be read: No such file or directory; did you mean {path}?"
+    assert capsys.readouterr().err == f"sbc-filter: {said}\n"
+
+
 @pytest.mark.parametrize("option", ["--out", "--html", "--learn", "--learn-translations"])
 def test_nothing_is_written(option: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     now, out = str(rules(folder, "now", VERIFY)), folder / "out"

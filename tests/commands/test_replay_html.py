@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import stat
 import threading
 from itertools import accumulate
@@ -11,12 +12,13 @@ from typing import Any
 
 import pytest
 from support.busy_hour import write
-from support.calls import LAB, SBC, VERIFY, arriving, identity, invite, leaving, response
+from support.calls import LAB, SBC, VERIFY, arriving, identity, invite, leaving, response, retargeted
 from support.captures import packets
 
+from sbc_filter.certificates.source import certificate_path
 from sbc_filter.cli import main
 from sbc_filter.commands.replay import html_report
-from sbc_filter.lab.certificate_maker import pem
+from sbc_filter.lab.certificate_maker import X5U, pem
 
 NETWORK = f'[network]\nsbc = ["{SBC}"]\n'
 
@@ -67,6 +69,20 @@ def test_a_report_says_what_the_records_say(hour: Path, tmp_path: Path, capsys: 
     assert f"<h1>{hour}</h1>" in text
 
 
+def test_the_report_names_the_configuration_and_a_command_with_the_options(
+    hour: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command gives what the report says: without its options the certificate would be missing again."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my certificates").mkdir()
+    options = ("--certificates", "my certificates", "--at", "1800000000")
+    _, details, text = made(hour, Path("report.html"), *options)
+    assert details["command"] == f"sbc-filter explain --certificates 'my certificates' --at 1800000000.0 {hour}"
+    assert f"<span>configuration: {hour.parent}/sbc-filter.toml; " in text
+    command = [*shlex.split(details["command"])[1:], "1", "--json"]
+    assert main(command) in (0, 1)
+
+
 def test_a_call_in_full(hour: Path, tmp_path: Path) -> None:
     table, details, _ = made(hour, tmp_path / "report.html")
     place = table["result"]["at"].index(table["result"]["names"].index("invalid.orig-mismatch"))
@@ -88,6 +104,32 @@ def test_what_a_call_lacks_is_said_of_that_call_only(hour: Path, tmp_path: Path)
     for number, result in zip(accumulate(table["number"]), results, strict=True):
         notes = " ".join(details["texts"][each] for each in details["calls"][str(number)]["findings"]["notes"])
         assert ("nowhere.pem" in notes) == (result == "unfetchable.fetch-refused"), number
+
+
+def test_the_first_call_of_a_token_and_the_final_response(tmp_path: Path) -> None:
+    """The second call is a replay: the page of it names the first one, and the check that fails."""
+    (tmp_path / "root.pem").write_bytes(pem(LAB.root.certificate))
+    (tmp_path / "c.toml").write_text(f'{NETWORK}[trust]\nanchors = ["root.pem"]\n[certificates]\ndirectory = "certs"\n')
+    (tmp_path / "certs").mkdir()
+    certificate_path(tmp_path / "certs", X5U).write_bytes(LAB.chain)
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "r.toml").write_text(VERIFY)
+    at = "2027-01-15T08:00:00Z"
+    calls = arriving(invite(identity())), arriving(retargeted(invite(identity(), number=2)))
+    capture = packets(tmp_path / "c.pcap", *calls, leaving(response("503 Service Unavailable")))
+    table, details, text = made(capture, tmp_path / "r.html", "--config", str(tmp_path / "c.toml"), "--at", at)
+    named = details["texts"]
+    assert [table["response"]["names"][place] for place in table["response"]["at"]] == ["503", "none"]
+    assert "1 fails STIR/SHAKEN.</strong>" in text
+    first, second = (details["calls"][number] for number in "12")
+    assert named[first["sameToken"]] == ""
+    same = "first in call 1 (packet 1, Request-URI 12155550199), here Request-URI 12155550300"
+    assert named[second["sameToken"]] == same
+    (token,) = second["findings"]["tokens"]
+    assert named[token["result"]] == "replayed.token-seen"
+    assert [named[place][1:3] for place in token["checks"] if named[place][0] == "failed"] == [
+        ["The token did not come before", f"token {same}"]
+    ]
 
 
 def test_a_call_that_leaves_is_shown_with_its_signature(hour: Path, tmp_path: Path) -> None:

@@ -81,7 +81,11 @@ ROWS: list[tuple[str, int, str]] = [
     (f"replay closed/calls.pcap {LAB}", 1, "closed/calls.pcap: Permission denied"),
     ("replay closed/calls.pcap", 1, "closed/sbc-filter.toml: cannot be looked for: Permission denied; name a"
      " configuration with --config"),
-    ("replay empty", 1, "there is no capture in empty"),
+    ("replay empty", 1, "there is no capture in empty: it has no file"),
+    ("replay call.pcap", 1, "call.pcap: No such file or directory; did you mean calls.pcap?"),
+    ("explain calls.pcap none 1", 1, "none: No such file or directory"),
+    ("explain calls.pcap call.sip 1", 1, "call.sip is not a capture: only captures stand in front of the call"),
+    ("explain calls.pcap 5 '#6'", 2, "5 and #6 are two calls, and one is explained at a time: give one of them"),
     ("replay call.sip", 1, f"call.sip {NO_CAPTURE}"),
     ("replay /dev/zero", 1, f"/dev/zero {NO_CAPTURE}"),
     ("replay /dev/null", 1, "/dev/null is empty"),

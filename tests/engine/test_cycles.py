@@ -42,6 +42,10 @@ def other_url(number: int) -> bytes:
     return arriving(invite(identity(jose={"x5u": f"https://{number}.example/c.pem"}), number=number))
 
 
+def forbidden_url(number: int) -> bytes:
+    return arriving(invite(identity(jose={"x5u": f"http://{number}.example/c.pem"}), number=number))
+
+
 def diverted(number: int, **changes: object) -> bytes:
     """A call to CALLED that came on to THIRD."""
     said = {"dest": {"tn": [THIRD]}, "div": {"tn": CALLED}, "iat": int(NOW), "orig": {"tn": CALLER}, **changes}
@@ -72,6 +76,7 @@ def decide(engine: Engine, packet: bytes, answer: Answer[bytes]) -> None:
         (unreadable, NOTHING),
         (diverted, NOTHING),
         (badly_diverted, NOTHING),
+        (forbidden_url, NOTHING),
         (other_url, Answer(LAB.chain, None, NOW + 60)),
         (other_url, Answer(b"not a certificate", None, NOW + 60)),
         (other_url, Answer(None, Detail.FETCH_TIMEOUT, NOW)),

@@ -130,6 +130,18 @@ def test_a_transaction_ends_as_it_began() -> None:
     assert decided(engine, arriving(invite(number=3))).kind is VerdictKind.REJECT
 
 
+def test_an_ack_of_a_response_that_was_sent_elsewhere_passes() -> None:
+    """Its To tag is ours, as in the capture of a network that a filter with the same secret protects."""
+    refusal = decided(make_engine(REJECT), arriving(UNSIGNED)).emit[0].payload.decode()
+    ack = arriving(
+        follow_up(UNSIGNED, "ACK", refusal.partition("\r\nTo: ")[2].partition("\r\n")[0].partition(";tag=")[2])
+    )
+    assert decided(make_engine(REJECT), ack).kind is DROPPED
+    observer = observing()
+    assert decided(observer, ack) == ACCEPT
+    assert observer.counters["ack-absorbed"] == 0
+
+
 def test_no_response_changes_while_or_after_a_call_is_observed() -> None:
     """Neither for a call that was observed, nor, while observing, for one that was not."""
     rules, busy = f'{TRUNKS}{VERIFY}[rule.verify]\nreason = "stir"\nrequired = true\n', "486 Busy Here"

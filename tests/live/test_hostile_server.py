@@ -216,8 +216,8 @@ def _memory(session: int) -> int:
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if os.getsid(int(process.name)) == session:
-                (line,) = (line for line in (process / "status").read_text().splitlines() if line.startswith("VmHWM"))
-                total += int(line.split()[1]) * 1024
+                lines = (process / "status").read_text().splitlines()  # without VmHWM if it has just ended
+                total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
     return total
 
 

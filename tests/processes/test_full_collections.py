@@ -33,8 +33,8 @@ gc.collect(1)
 del node
 gc.collect(1)
 print("young cycle", garbage() is not None, "old cycle", old() is not None)
-for seconds, idle in [(0, True), (59, True), (60, False), (599, False), (599, True), (600, True), (659, True),
-                      (1198, False), (1199, False), (1200, True)]:
+for seconds, idle in [(0, True), (59, True), (59.999, True), (60, False), (599, False), (599, True), (600, True),
+                      (659, True), (1198, False), (1199, False), (1200, True)]:
     now, before = 1000.0 + seconds, gc.get_stats()[2]["collections"]
     left = made.look(idle=idle)
     print(seconds, "idle" if idle else "busy", round(left, 2), gc.get_stats()[2]["collections"] - before, old() is None)
@@ -46,6 +46,7 @@ by itself 0 young ones True
 young cycle False old cycle True
 0 idle 60.0 0 False
 59 idle 1.0 0 False
+59.999 idle 0.02 0 False
 60 busy 0.02 0 False
 599 busy 0.02 0 False
 599 idle 60.0 1 True

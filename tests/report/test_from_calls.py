@@ -32,7 +32,15 @@ def test_the_line_of_a_call() -> None:
         signer=" ".join(filter(None, (call.spc, "SHAKEN 1234"))),
         packet=1,
         changed=True,
+        response="none",
     )
+
+
+def test_a_call_of_which_only_the_anchor_is_missing() -> None:
+    call = call_of(arriving(invite(identity())))
+    assert not line_of(call, changed=False).only_anchor_missing
+    call.supposed = True
+    assert line_of(call, changed=False).only_anchor_missing
 
 
 def test_an_unknown_signer_is_named_by_the_host_of_its_certificate() -> None:

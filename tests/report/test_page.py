@@ -12,6 +12,7 @@ from support.reports import HOSTILE, detail, invite_of, line, report
 
 from sbc_filter.outcomes import Outcome
 from sbc_filter.report.figures import Group, group_of
+from sbc_filter.report.headline import headline
 from sbc_filter.report.page import page
 from sbc_filter.report.selection import fails
 
@@ -112,4 +113,25 @@ def test_the_page_says_how_many_calls_it_leaves_out(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("sbc_filter.report.columns.MOST", 2)
     text = page(report([line(1), line(2), line(3)]))
     assert "The table has 2 of 3 calls." in text
-    assert '<strong class="fails">3 fail.</strong>' in text
+    assert '<strong class="fails">3 fail STIR/SHAKEN.</strong>' in text
+
+
+def test_the_headline_of_the_page_is_that_of_the_terminal() -> None:
+    """The calls that lack a certificate or an anchor are part of those that fail; those without token are not."""
+    lines = [
+        line(1)._replace(outcome="invalid", detail="orig-mismatch"),
+        line(2)._replace(outcome="unfetchable", detail="fetch-refused"),
+        line(3)._replace(outcome="untrusted", detail="untrusted-chain", only_anchor_missing=True),
+        line(4)._replace(outcome="no-identity", detail="absent"),
+    ]
+    lead = re.sub(r"<.*?>|\s+", " ", page(report(lines)).partition('<p class="lead">')[2].partition("</p>")[0])
+    assert (
+        lead.split()
+        == (
+            "4 calls. 3 fail STIR/SHAKEN, 2 of them since a certificate or an anchor is missing. 1 has no token."
+            " The filter would change 4."
+        ).split()
+    )
+    assert str(headline((each.outcome, each.only_anchor_missing) for each in lines)) == (
+        "Calls: 4; 3 fail STIR/SHAKEN, 2 of them since a certificate or an anchor is missing; 1 has no token"
+    )

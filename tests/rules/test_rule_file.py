@@ -37,6 +37,10 @@ LISTS = {
     "bad.txt": "12155550100\nnobody\n",
 }
 NUMBER = "is not a number: write 12155550100, 1215*, 12155550000-12155559999, @file, anonymous or sip:user@host"
+NO_TRUNK = (
+    "has 'acmee'; there are 'acme', 'core': add the lines [trunks.acmee] and addresses = [\"ADDRESS\"] to"
+    " the configuration (sbc-filter.toml)"
+)
 REDIRECT = "a redirect needs `trunk`, and only trunks with `trusted = true`"
 REDIRECTED = '[trunks.t]\naddresses = "192.0.2.1"\ntrusted = true\n' + VERIFY + 'trunk = "t"\n'
 VERIFYING = "anonymous, invalid, no-identity, passed, replayed, stale, unfetchable, unparseable, untrusted"
@@ -554,7 +558,7 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         (SIGN + "preserve = true", "rule[1].sign.preserve: has to be a string, not True"),
         (STRIP + 'headers = ["From"]', "rule[1].strip.headers: 'From' cannot be removed from a call"),
         # trunks
-        (TRUNKS + PASS + 'trunk = ["acmee"]', "rule[1].trunk: has 'acmee'; allowed are 'acme', 'core'"),
+        (TRUNKS + PASS + 'trunk = ["acmee"]', f"rule[1].trunk: {NO_TRUNK}"),
         (TRUNKS + PASS + "trunk = 5", "rule[1].trunk: has to be a list of strings, not 5"),
         ("[trunks.a]", "trunks.a.addresses: is missing: the addresses or networks of the other end"),
         (
@@ -622,7 +626,16 @@ def test_what_does_not_go_with_a_service(more: str, sentence: str) -> None:
 
 def test_a_trunk_where_there_is_none() -> None:
     (problem,) = problems(PASS + 'trunk = ["acme"]')
-    assert problem == "a.toml: rule[1].trunk: has 'acme'; there are no trunks: add [trunks.NAME]"
+    assert problem == (
+        "a.toml: rule[1].trunk: has 'acme'; there are none: add the lines [trunks.acme] and"
+        ' addresses = ["ADDRESS"] to the configuration (sbc-filter.toml)'
+    )
+
+
+def test_an_example_may_name_the_trunk_that_is_missing() -> None:
+    """One report is enough. A trunk that no rule names is a mistake of the example."""
+    found = problems(f'{PASS}trunk = "acme"\n[[rule.example]]\nto = "acme"\n[[rule.example]]\nfrom = "amce"\n')
+    assert [each.split(":")[1].strip() for each in found] == ["rule[1].trunk", "rule[1].example[2].from"]
 
 
 @pytest.mark.parametrize(
@@ -682,7 +695,7 @@ def test_several_problems_of_several_files_at_once() -> None:
         "a.toml: rule[1].verify.max_age: has to be a number from 0 to 86400, not -1",
         "a.toml: rule[1].verify.max_skw: is unknown; did you mean 'max_skew'?",
         "b.toml: rule[1].name: 'r' is the name of a rule in a.toml already",
-        "b.toml: rule[1].trunk: has 'none'; allowed are 'acme', 'core'",
+        f"b.toml: rule[1].trunk: {NO_TRUNK.replace('acmee', 'none')}",
         f"b.toml: rule[1].caller: 'abc' {NUMBER}",
     ]
 

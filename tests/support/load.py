@@ -96,9 +96,13 @@ _ANSWER = """  <send{again}><![CDATA[
   ]]></send>
 """
 _ANSWERER = (
+    # An INVITE that is sent again may have been signed again, by the worker that took the place of another: for SIPp,
+    # which compares octets, it is a new message.
     '<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario name="called">\n  <recv request="INVITE"/>\n'
+    '  <label id="1"/>\n'
     + _ANSWER.format(again=' retrans="500"', tag=";tag=[pid]-[call_number]")
-    + '  <recv request="ACK" optional="true"/>\n  <recv request="BYE"/>\n'
+    + '  <recv request="INVITE" optional="true" next="1"/>\n'
+    '  <recv request="ACK" optional="true"/>\n  <recv request="BYE"/>\n'
     + _ANSWER.format(again="", tag="")
     + "</scenario>\n"
 )

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import io
 import json
+import re
 import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,8 @@ from sbc_filter.utc import utc_instant
 _ZIP = b"PK\x03\x04"  # how a ZIP file begins
 _MODE = 0o600  # it names caller and called party
 _LARGEST = 64 << 20  # bytes of a file of the operator that is copied
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
+_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of each entry; when it was made is in `clock.json`
 
 
@@ -80,8 +83,8 @@ def _entries(case: Case, findings: Findings, setup: Setup, source: NotedSource) 
         yield f"token-{number}.jwt", value.partition(b";")[0].strip() + b"\n"
     for number, (url, found) in enumerate(source.found.items(), 1):
         yield f"certificate-{number}.url", f"{url}\n{found.where}\n".encode()
-        if found.pem is not None:
-            yield f"certificate-{number}.pem", found.pem
+        if found.pem is not None and _BEGIN in found.pem:  # a key in DER could not be told from a certificate
+            yield f"certificate-{number}.pem", _without_keys(found.pem)
     yield "explanation.json", _json(findings.to_dict())
     if findings.record is not None:
         yield "record.json", _json(findings.record)
@@ -113,7 +116,12 @@ def _copied(paths: Sequence[Path | str], kind: str) -> Iterator[tuple[str, bytes
     """The operator's files that can be read; others are left out."""
     for number, path in enumerate(paths, 1):
         with contextlib.suppress(OSError, TooLarge, ValueError):
-            yield f"{kind}-{number}{Path(path).suffix}", read_file(Path(path), _LARGEST)
+            yield f"{kind}-{number}{Path(path).suffix}", _without_keys(read_file(Path(path), _LARGEST))
+
+
+def _without_keys(data: bytes) -> bytes:
+    """The same without private keys: a file of the operator may have one next to its certificates."""
+    return _KEY.sub(b"(a private key was left out)", data)
 
 
 def _lists(setup: Setup, at: float) -> list[Mapping[str, object]]:

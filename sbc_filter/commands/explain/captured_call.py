@@ -8,6 +8,7 @@ known at the end of the call: then the captures are read once more.
 import argparse
 import re
 import shlex
+import sys
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -25,8 +26,9 @@ from sbc_filter.capture.unseen import Unseen
 from sbc_filter.commands.explain.material import IDENTITY, NotExplained, unfolded
 from sbc_filter.commands.explain.noted_source import NotedSource
 from sbc_filter.commands.explain.operator_setup import read_certificate
-from sbc_filter.commands.replay.captures import find_captures, opened
+from sbc_filter.commands.replay.captures import Named, opened
 from sbc_filter.commands.replay.frames import Clock, with_progress
+from sbc_filter.commands.replay.spooled import rewind
 from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import VerificationError
@@ -35,10 +37,12 @@ from sbc_filter.records.tally import numbered
 from sbc_filter.stir.passport import parse_jose
 from sbc_filter.stir.token import split_list
 from sbc_filter.stir.verification import MAX_IDENTITIES
+from sbc_filter.system.plain_text import plain_lines
 
 _SECRET = b"sbc-filter replay"  # our To tags are those of `replay`
 _INFO = re.compile(rb";[ \t]*+info[ \t]*+=[ \t]*+(?:<([!-;=?-~]{1,2048}+)>|([!#-+./0-:=?-~-]{1,2048}+))", re.IGNORECASE)
 _NO_URLS = frozenset[str]()
+_FETCHED = 32  # certificates of one call; each may take seconds, and a hostile call names hundreds
 
 
 class _Wanted(NamedTuple):
@@ -48,30 +52,42 @@ class _Wanted(NamedTuple):
     number: int | None
 
 
-def captured_call(arguments: argparse.Namespace, setup: Setup) -> tuple[Call, NotedSource]:
-    """The call of `arguments.captures` that `arguments.call` names, and the source of its certificates.
+def captured_call(arguments: argparse.Namespace, setup: Setup, named: Named) -> tuple[Call, NotedSource]:
+    """The call of the captures that `arguments.call` names, and the source of its certificates.
 
+    `named` are those of `arguments.captures`, which can be read twice. What cannot be read is said on standard error.
     With `arguments.fetch`, what other calls need is not fetched. Raises `NotExplained` if there is no such call.
     """
-    reading, name = _Reading(arguments, setup), arguments.call
+    reading = _Reading(arguments, setup, named)
+    try:
+        return _found(reading, arguments)
+    finally:
+        for fault in reading.faults:
+            print(f"sbc-filter: {plain_lines(fault)}", file=sys.stderr)
+
+
+def _found(reading: "_Reading", arguments: argparse.Namespace) -> tuple[Call, NotedSource]:
+    name = arguments.call
     packet = _count(name[1:]) if name is not None and name[:1] == "#" else None
     wanted = _by_name(name) if packet is None else _same(reading.call_of(packet))
     call, source = reading.call(wanted)
     if arguments.fetch:
-        missing = {url for url in _urls(call, source) if source.look_up(url).pem is None}
+        missing = [url for url in _urls(call, source) if source.look_up(url).pem is None]
         if missing:
-            call, source = reading.call(_same(call), frozenset(missing))
+            call, source = reading.call(_same(call), frozenset(missing[:_FETCHED]))
     return call, source
 
 
 class _Reading:
     """Replays the captures, as `replay` does."""
 
-    def __init__(self, arguments: argparse.Namespace, setup: Setup) -> None:
-        self._arguments, self._setup = arguments, setup
+    def __init__(self, arguments: argparse.Namespace, setup: Setup, named: Named) -> None:
+        self._arguments, self._setup, self._named = arguments, setup, named
         self._ports = setup.configuration.network.ports
         self._given = read_certificate(arguments.certificate)
         self._what = shlex.join(arguments.captures)
+        self.faults: list[str] = []
+        """What could not be read, the last time."""
 
     def call_of(self, packet: int) -> Call:
         """The call to which the message of this packet belongs; it has no messages yet."""
@@ -122,9 +138,10 @@ class _Reading:
         relayed = setup.relayed_ports
         streams = TcpReplay(*judging, ports, unseen, interfaces, listener=listener, relayed=relayed)
         run = Replay(*judging, Survey(ports, unseen), interfaces, leaves=False, streams=streams, listener=listener)
-        named = find_captures(self._arguments.captures, ())
-        with opened(named) as captures:
-            for frame in with_progress(captures, named.title(captures)):
+        rewind(self._named.sources)
+        with opened(self._named) as captures:
+            self.faults = captures.faults
+            for frame in with_progress(captures, self._named.title(captures)):
                 run.feed(frame)
                 yield
             run.finish()
@@ -168,11 +185,12 @@ def _count(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
 
 
-def _urls(call: Call, source: NotedSource) -> set[str]:
-    """Where the tokens of a call say that their certificates are, if they may be fetched from there."""
+def _urls(call: Call, source: NotedSource) -> list[str]:
+    """Where the tokens of a call say that their certificates are, in their order, if they may be fetched from there."""
     found = [IDENTITY.findall(unfolded(message.received))[:MAX_IDENTITIES] for message in call.messages]
-    values = {value for each in found for value in each}
-    return {url for value in values for url in _urls_of(value) if _may_be_fetched(url, source)}
+    values = dict.fromkeys(value for each in found for value in each)
+    urls = dict.fromkeys(url for value in values for url in _urls_of(value))
+    return [url for url in urls if _may_be_fetched(url, source)]
 
 
 def _urls_of(value: bytes) -> Iterator[str]:

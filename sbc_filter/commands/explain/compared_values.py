@@ -11,7 +11,7 @@ from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import VerifyOptions
 from sbc_filter.stir.passport import Claims, Jose
 from sbc_filter.stir.token import parse_parameters, split_identity
-from sbc_filter.utc import utc_text
+from sbc_filter.utc import utc_instant
 
 _SOURCES = {"pai": "P-Asserted-Identity", "from": "From", "to": "To", "ruri": "Request-URI"}
 _OF_HEADER = {Detail.TYP: "typ", Detail.CRIT: "crit", Detail.X5U_MISSING: "x5u", Detail.UNSUPPORTED_PPT: "ppt"}
@@ -117,7 +117,7 @@ def _age(claims: Claims, subject: Subject) -> str:
     age, options = subject.at - claims.iat, subject.options
     limit = f"at most {options.max_age:g} s" if age >= 0 else f"at most {options.max_skew:g} s ahead"
     what = f"{age:.0f} s old" if age >= 0 else f"{-age:.0f} s ahead"
-    return f"iat {utc_text(claims.iat)} UTC, arrival {utc_text(subject.at)} UTC: {what}, {limit}"
+    return f"iat {utc_instant(claims.iat)}, arrival {utc_instant(subject.at)}: {what}, {limit}"
 
 
 def _parameters(value: bytes, jose: Jose | None) -> str:

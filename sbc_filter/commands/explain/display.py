@@ -8,7 +8,7 @@ from rich.text import Text
 from sbc_filter.commands.explain.findings import CheckShown, Findings, Said, TokenShown
 from sbc_filter.commands.explain.token_checks import State
 from sbc_filter.commands.explain.wrapping import LABEL, labelled, sentence, width_of
-from sbc_filter.outcomes import result_name
+from sbc_filter.outcomes import Outcome, result_name
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.plain_text import plain
@@ -22,6 +22,7 @@ _VERBS = {
     "redirect": "redirect the call",
     "drop": "drop the message",
 }
+_COMPARING = {"parameters", "fresh", "caller", "called", "replay", "target"}  # checks that have two values
 _STATES = {State.OK: "green", State.FAILED: "bold red"}
 
 
@@ -48,8 +49,10 @@ def show(findings: Findings, console: PlainConsole) -> None:
 
 def _explained(findings: Findings, width: int) -> Iterator[str]:
     yield from explained_lines(findings.explanation, width)
-    for values in _compared(findings):
-        yield from labelled("Compared", values, width)
+    for label, values in dict.fromkeys(_compared(findings)):
+        yield from labelled(label, values, width)
+    if findings.same_token and findings.outcome != Outcome.REPLAYED:
+        yield from labelled("Same token", findings.same_token, width)
     yield from labelled("Judged at", f"{utc_text(findings.time)} UTC, {findings.time_from}", width)
 
 
@@ -61,13 +64,20 @@ def explained_lines(said: Said, width: int) -> Iterator[str]:
     yield from labelled("What to do", said.remedy, width)
 
 
-def _compared(findings: Findings) -> Iterator[str]:
-    """The values that differ, for every token that fails as the whole does."""
+def _compared(findings: Findings) -> Iterator[tuple[str, str]]:
+    """The values that differ, or the one that is wrong, with a label: for every token that fails as the whole does."""
     for token in findings.tokens:
         if (token.outcome, token.detail) == (findings.outcome, findings.detail):
             for check in token.checks:
                 if check.state == State.FAILED and check.values:
-                    yield check.values
+                    yield _label(check), check.values
+
+
+def _label(check: CheckShown) -> str:
+    """What the values of a failed check are: two that were compared, where the certificate is, or one that is wrong."""
+    if check.check in _COMPARING or ", compared with " in check.values:
+        return "Compared"
+    return "Certificate" if check.check == "certificate" else "Found"
 
 
 def _token(token: TokenShown, console: PlainConsole) -> None:

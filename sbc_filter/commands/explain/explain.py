@@ -1,6 +1,7 @@
 """Explains a token or an INVITE, for `sbc-filter explain`: the engine judges, this collects what it saw."""
 
 import argparse
+import os
 import re
 import time
 from pathlib import Path
@@ -27,24 +28,25 @@ from sbc_filter.commands.explain.material import (
 from sbc_filter.commands.explain.noted_source import NotedSource
 from sbc_filter.commands.explain.operator_setup import read_certificate, read_setup
 from sbc_filter.commands.explain.record_explained import explain_records
+from sbc_filter.commands.replay.captures import STANDARD_INPUT
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.verdict import VerdictKind
 from sbc_filter.errors import UsageFault
 from sbc_filter.sip.date import parse_date
+from sbc_filter.system.near_file import near_file
 from sbc_filter.system.plain_console import PlainConsole
 
 _NO_TRUNK = "192.0.2.254", 5060  # a peer outside all trunks (RFC 5737)
+_CALL = re.compile(r"#?[0-9]+|[^/]+@[^/]+")  # a number, a packet, a Call-ID
 _DATE = re.compile(rb"^date[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 
 
 def explain(arguments: argparse.Namespace) -> int:
     """Explain what was given; returns 0 if its token is valid or the call is signed, else 1."""
-    material = read_material(arguments.what, has_call=bool(arguments.call))
+    material = read_material(arguments.what)
     if material.kind is Kind.CAPTURE:
-        *more, last = arguments.call or [None]
-        if last is not None and is_capture(Path(last)):  # captures, and no call
-            more, last = [*more, last], None
-        arguments.captures, arguments.call = [arguments.what, *more], last
+        more, arguments.call = _captures_and_call(arguments.call)
+        arguments.captures = [arguments.what, *more]
         return explain_call(arguments)
     if arguments.call:
         raise UsageFault(f"{arguments.what} is not a capture: {arguments.call[-1]} names nothing in it")
@@ -67,6 +69,21 @@ def explain(arguments: argparse.Namespace) -> int:
     else:
         show(findings, PlainConsole())
     return 0 if findings.good else 1
+
+
+def _captures_and_call(words: list[str]) -> tuple[list[str], str | None]:
+    """Further captures, and the call that is named behind them; `NotExplained` for a capture that is not there."""
+    captures, call = (words, None) if not words or is_capture(Path(words[-1])) else (words[:-1], words[-1])
+    for word in captures:
+        if word == STANDARD_INPUT or os.path.isdir(word) or is_capture(Path(word)):
+            continue
+        if _CALL.fullmatch(word) and not os.path.exists(word):
+            raise UsageFault(f"{word} and {words[-1]} are two calls, and one is explained at a time: give one of them")
+        if not os.path.exists(word):
+            raise NotExplained(f"{word}: No such file or directory{near_file(word)}")
+        if os.path.isfile(word):
+            raise NotExplained(f"{word} is not a capture: only captures stand in front of the call")
+    return captures, call
 
 
 def _write_bundle(path: Path, message: bytes, findings: Findings, judge: Judge, source: NotedSource) -> None:

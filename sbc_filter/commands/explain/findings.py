@@ -4,9 +4,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from sbc_filter.calls.could_be_signed import could_be_signed, result_of
 from sbc_filter.commands.explain.chain_shown import CertificateShown
 from sbc_filter.commands.explain.plain_reading import PlainReading
+from sbc_filter.engine.record import Record
+from sbc_filter.explanations.calls_that_leave import ONLY_TRIED
 from sbc_filter.explanations.explanation import Explanation, as_text
+from sbc_filter.explanations.table import explanation_of
 
 
 class CheckShown(NamedTuple):
@@ -57,6 +61,12 @@ class Said(NamedTuple):
         happened, standard, by, remedy = explanation
         return cls(name, as_text(happened), standard, tuple(map(str, by)), as_text(remedy))
 
+    @classmethod
+    def of_record(cls, record: Record) -> "Said":
+        """The explanation of a record's result."""
+        known = could_be_signed(record)
+        return cls.of(result_of(record), ONLY_TRIED if known else explanation_of(record.outcome, record.detail))
+
 
 class Findings(NamedTuple):
     """The whole explanation. `good`: the exit code is 0."""
@@ -69,6 +79,7 @@ class Findings(NamedTuple):
     detail: str | None
     explanation: Said
     tokens: tuple[TokenShown, ...]
+    same_token: str  # where its token came first; empty if only this message is known
     tolerated: tuple[Said, ...]
     rules: tuple[RuleShown, ...]
     record: Mapping[str, Any] | None

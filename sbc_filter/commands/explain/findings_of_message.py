@@ -4,22 +4,28 @@ import json
 from collections.abc import Iterator
 from difflib import unified_diff
 
+from sbc_filter.calls.could_be_signed import PLACEHOLDER_X5U, could_be_signed
+from sbc_filter.certificates.folder import how_to_add
 from sbc_filter.commands.explain.findings import Findings, RuleShown, Said, TokenShown
 from sbc_filter.commands.explain.judge import Judge, Judgement, with_only
 from sbc_filter.commands.explain.material import IDENTITY, Kind, Material, NotExplained, unfolded
 from sbc_filter.commands.explain.noted_source import NotedSource
 from sbc_filter.commands.explain.token_shown import TokenContext, token_shown
+from sbc_filter.config.settings import OBSERVE
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.record import Record
-from sbc_filter.explanations.table import explanation_of, explanation_of_deviation
-from sbc_filter.outcomes import GOOD_OUTCOMES, VERIFICATION_OUTCOMES, Detail, Outcome, result_name
-from sbc_filter.rules.model import VerifyOptions
+from sbc_filter.explanations.table import explanation_of_deviation
+from sbc_filter.outcomes import GOOD_OUTCOMES, VERIFICATION_OUTCOMES, Detail, Outcome
+from sbc_filter.rules.model import Mode, Rule, VerifyOptions
 from sbc_filter.stir.diversion import DIVERSIONS
 from sbc_filter.stir.token import kind_claimed
 from sbc_filter.stir.verification import MAX_IDENTITIES
 
 OF_TOKEN = "the iat of the token, so its age is not judged: give --at"
 """Where the time of a judgement is from, if it is the token itself."""
+_EXAMPLE = (
+    f"the Identity that is shown is an example: its key was made for this run, and no host serves {PLACEHOLDER_X5U}"
+)
 
 
 def findings_of(
@@ -46,7 +52,7 @@ def findings_of(
     if not whole and detail in (Detail.ORIG_MISMATCH, Detail.DEST_MISMATCH):
         raise NotExplained("the token names a party that is not named so in any call: give the whole INVITE")
     missing += [
-        f"the certificate of {url}: put it into the folder, or give --certificate or --fetch"
+        f"the certificate of {url}: {how_to_add(source.directory, url)}, or give --certificate or --fetch"
         for url, found in source.found.items()
         if found.pem is None
     ]
@@ -61,16 +67,22 @@ def findings_of(
         time_from,
         str(outcome),
         None if detail is None else str(detail),
-        Said.of(result_name(outcome, detail), explanation_of(outcome, detail)),
+        Said.of_record(answer),
         tokens,
+        "",
         tuple(Said.of(name, explanation_of_deviation(name)) for name in of_tokens.record.deviations) if whole else (),
-        tuple(RuleShown(each.rule.name, str(each.rule.mode), not each.condition, each.reason) for each in tried),
+        tuple(RuleShown(each.rule.name, _mode(judge, each.rule), not each.condition, each.reason) for each in tried),
         json.loads(record.to_json()) if whole else None,
         tuple(_changes(message, payload)) if whole else (),
         emit[0].payload.decode("utf-8", "replace") if whole and emit else None,
-        material.notes,
+        (*material.notes, *([_EXAMPLE] if could_be_signed(record) else ())),
         tuple(missing),
     )
+
+
+def _mode(judge: Judge, rule: Rule) -> str:
+    """The mode of a rule. Where the configuration only observes, an enforced rule does so, too."""
+    return OBSERVE if judge.setup.observes and rule.mode is Mode.ENFORCE else str(rule.mode)
 
 
 def _options(judge: Judge, judged: Judgement) -> VerifyOptions:

@@ -13,8 +13,11 @@ from sbc_filter.sip.date import format_date
 from sbc_filter.sip.lenient.request_start import method_of
 from sbc_filter.stir.passport import Claims, parse_claims, parse_jose
 from sbc_filter.system.files import TooLarge, read_file
+from sbc_filter.system.near_file import near_file
 
 _MOST = 256 * 1024  # bytes; a SIP message over UDP has at most 64 KiB
+_MOST_OF_RECORDS = 16 << 20  # bytes; about ten thousand records
+_SHOWN = 60  # bytes of a text that is not understood
 _CAPTURES = (
     b"\xa1\xb2\xc3\xd4",
     b"\xd4\xc3\xb2\xa1",
@@ -61,24 +64,21 @@ class NotExplained(FilterError):
     """There is nothing to explain: exit code 1."""
 
 
-def read_material(what: str, *, has_call: bool = False) -> Material:
-    """Read `what`: a file, `-`, or the text itself; `UsageFault` if it is none of them.
-
-    With `has_call`, a call is named too: then a folder is a folder of captures.
-    """
+def read_material(what: str) -> Material:
+    """Read `what`: a file, `-`, or the text itself; `UsageFault` if it is none of them. A folder is one of captures."""
     if what == "-":
-        return _recognised(sys.stdin.buffer.read(_MOST + 1), "standard input")
+        return _recognised(sys.stdin.buffer.read(_MOST_OF_RECORDS + 1), "standard input")
     path = Path(what)
-    if has_call and what and os.path.isdir(path):
+    if what and os.path.isdir(path):
         return Material(Kind.CAPTURE, b"", file=path)
     if not _is_file(path):
         return _recognised(what.encode("utf-8", "surrogateescape"), None)
     if is_capture(path):
         return Material(Kind.CAPTURE, b"", file=path)
     try:
-        return _recognised(read_file(path, _MOST), what)._replace(file=path)
+        return _recognised(read_file(path, _MOST_OF_RECORDS), what)._replace(file=path)
     except TooLarge:
-        raise NotExplained(f"{what} is larger than {_MOST >> 10} KiB, and not a capture") from None
+        raise _too_large(what, _MOST_OF_RECORDS) from None
     except OSError as error:
         raise NotExplained(f"{what} cannot be read: {reason(error)}") from None
 
@@ -102,14 +102,17 @@ def is_capture(path: Path) -> bool:
 
 
 def _recognised(data: bytes, name: str | None) -> Material:
-    if len(data) > _MOST:
-        raise NotExplained(f"{name or 'the text'} is larger than {_MOST >> 10} KiB")
+    if name is not None and not data.strip():
+        raise NotExplained(f"{name} is empty")
+    most = _MOST_OF_RECORDS if _begins_as_record(data) else _MOST
+    if len(data) > most:
+        raise _too_large(name or "the text", most)
     if data.startswith(_CAPTURES):
         remedy = "give a capture as a file, with the call to explain, and unpack anything else"
         raise NotExplained(f"{name or 'the text'} is a capture or compressed: {remedy}")
     if method_of(data) is not None or _START.match(data.lstrip()):
         return _message(data)
-    if data.lstrip().startswith(b"{"):
+    if _begins_as_record(data):
         return Material(Kind.RECORDS, data)
     text = _FOLD.sub(b" ", data.strip())
     named = _NAME.match(text)
@@ -126,7 +129,19 @@ def _recognised(data: bytes, name: str | None) -> Material:
         return Material(Kind.PARTS, packed)
     if name is not None:
         raise UsageFault(f"{name} holds neither an INVITE nor an Identity header field nor a PASSporT nor records")
-    raise UsageFault("what was given is neither a file nor an INVITE, an Identity header field, a PASSporT or a record")
+    given = data[:_SHOWN].decode("utf-8", "replace") + ("…" if len(data) > _SHOWN else "")
+    near = near_file(data.decode("utf-8", "surrogateescape"))
+    raise UsageFault(
+        f"{given!r} is neither a file nor an INVITE, an Identity header field, a PASSporT or a record{near}"
+    )
+
+
+def _begins_as_record(data: bytes) -> bool:
+    return data.lstrip().startswith(b"{")
+
+
+def _too_large(name: str, most: int) -> NotExplained:
+    return NotExplained(f"{name} is larger than {most >> 10} KiB, and not a capture: give a part of it (grep, tail)")
 
 
 def _message(data: bytes) -> Material:

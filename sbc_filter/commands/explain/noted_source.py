@@ -10,6 +10,7 @@ from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.verdict import OURS, Answer, Party
 from sbc_filter.outcomes import Detail
 
+_NOT_GIVEN = "neither given nor fetched"
 _FOREVER = 1e12  # POSIX seconds; the judgement may be of any time
 
 
@@ -46,6 +47,7 @@ class NotedSource:
         """What was asked for since the last `begin`."""
         self._known: dict[str, Found] = {}
         self.tolerate = settings.tolerate
+        self.directory = settings.directory
 
     def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         """Answer at once, by what is found."""
@@ -78,7 +80,8 @@ class NotedSource:
         if cached is not None:
             return Found("the cache", cached)
         if not self._fetch or (self._only is not None and url not in self._only):
-            return Found("nowhere", None, answer.detail or Detail.FETCH_REFUSED)
+            detail = answer.detail or Detail.FETCH_REFUSED
+            return Found("nowhere", None, detail, _NOT_GIVEN if detail is Detail.FETCH_REFUSED else "")
         network = certificate_source(self._settings, fetch=True, folder=False)
         answer = ask(network, url)
         network.close()

@@ -9,8 +9,8 @@ from sbc_filter.assembly.setup import Setup, prepare
 from sbc_filter.calls.proposal import scout
 from sbc_filter.commands.explain.judge import DEFAULTS
 from sbc_filter.commands.explain.material import NotExplained
-from sbc_filter.commands.replay.analysis import supposed_setup, with_options
-from sbc_filter.commands.replay.captures import find_captures, folders_of, opened
+from sbc_filter.commands.replay.analysis import judged_by_defaults, supposed_setup, with_options
+from sbc_filter.commands.replay.captures import Named, folders_of, opened
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
 from sbc_filter.errors import Problem, reason
 from sbc_filter.system.files import read_file
@@ -19,8 +19,10 @@ _SBC = "192.0.2.1"  # where the configuration does not name the SBC
 _LONGEST = 64 * 1024  # bytes of --certificate
 
 
-def read_setup(arguments: argparse.Namespace, folders: Sequence[Path]) -> tuple[Setup, list[str]]:
-    """The operator's files, and what is missing in them."""
+def read_setup(
+    arguments: argparse.Namespace, folders: Sequence[Path], sbc: Sequence[str] = (_SBC,)
+) -> tuple[Setup, list[str]]:
+    """The operator's files, and what is missing in them. `sbc` stands in for addresses of the SBC that are missing."""
     problems: list[Problem] = []
     file = find_configuration(arguments.config, folders)
     configuration = read_configuration(file, problems)
@@ -29,19 +31,23 @@ def read_setup(arguments: argparse.Namespace, folders: Sequence[Path]) -> tuple[
         missing.append("no configuration: its SBC, trunks and numbering are the defaults (--config)")
     configuration = with_options(configuration, arguments)
     if not configuration.network.sbc:
-        configuration = replace(configuration, network=replace(configuration.network, sbc=(_SBC,)))
+        configuration = replace(configuration, network=replace(configuration.network, sbc=tuple(sbc)))
     setup = prepare(configuration, arguments.rules, live=False, problems=problems, needs_anchors=False)
     if not setup.rules.rules:
         missing.append(f"no rules: tokens are judged by {DEFAULTS} (--rules)")
     return setup, [*missing, *_missing(setup)]
 
 
-def read_setup_of_capture(arguments: argparse.Namespace) -> tuple[Setup, list[str]]:
-    """The files with which `replay` judges `arguments.captures`: without any, what the captures themselves propose."""
+def read_setup_of_capture(arguments: argparse.Namespace, named: Named) -> tuple[Setup, list[str]]:
+    """The files with which `replay` judges the captures: without any, what the captures themselves propose.
+
+    `named` are those of `arguments.captures`, which can be read twice.
+    """
     folders = folders_of(arguments.captures)
     if find_configuration(arguments.config, folders) is not None or arguments.rules is not None:
-        return read_setup(arguments, folders)
-    proposal = scout(opened(find_captures(arguments.captures, ()))).proposal(arguments.sbc)
+        setup, missing = read_setup(arguments, folders, sbc=())
+        return judged_by_defaults(setup) if arguments.rules is None else setup, missing
+    proposal = scout(opened(named)).proposal(arguments.sbc)
     setup = supposed_setup(arguments, proposal)
     taken = f"the SBC is taken to be {', '.join(proposal.sbc)} (--sbc), " if proposal.sbc else ""
     return setup, [f"no configuration: {taken}calls are judged by the defaults (--config)", *_missing(setup)]

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 from rich.text import Text
 
+from sbc_filter.calls.could_be_signed import COULD_BE_SIGNED, PLACEHOLDER_X5U
 from sbc_filter.commands.explain.display import explained_lines
 from sbc_filter.commands.explain.findings import Said
 from sbc_filter.commands.explain.material import NotExplained
 from sbc_filter.commands.explain.wrapping import labelled, width_of
 from sbc_filter.errors import UsageFault
+from sbc_filter.explanations.calls_that_leave import ONLY_TRIED
 from sbc_filter.explanations.table import explanation_of, explanation_of_deviation
 from sbc_filter.outcomes import GOOD_OUTCOMES, Outcome, result_name
 from sbc_filter.records.tally import numbered
@@ -94,6 +96,8 @@ def explained(record: Mapping[str, Any]) -> RecordExplained:
     name = result_name(outcome, detail)
     try:
         said = Said.of(name, explanation_of(outcome, detail))
+        if outcome == Outcome.SIGNED and record.get("x5u") == PLACEHOLDER_X5U:
+            said = Said.of(COULD_BE_SIGNED, ONLY_TRIED)
         tolerated = tuple(Said.of(each, explanation_of_deviation(each)) for each in record.get("deviations", ()))
     except (ValueError, KeyError):
         version = record.get("version") or "another version"

@@ -53,14 +53,20 @@ class Reader:
             if compression is None:
                 yield from self._backwards(file.path)
             else:
-                yield from self._last(self._unpacked(file, compression))
+                yield from self._last(self._unpacked(file, compression), file.path)
 
     def forwards(self, file: IO[bytes]) -> Iterator[bytes]:
         """The lines of a stream that cannot be read backwards: the last ones that matter, newest first."""
-        return self._last(iter(lambda: file.readline(_LONGEST), b""))
+        return self._last(iter(lambda: file.readline(_LONGEST), b""), "standard input")
 
-    def _last(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        yield from reversed(deque(filter(self._may, lines), maxlen=_KEPT))
+    def _last(self, lines: Iterable[bytes], name: Path | str) -> Iterator[bytes]:
+        kept, count = deque[bytes](maxlen=_KEPT), 0
+        for line in filter(self._may, lines):
+            kept.append(line)
+            count += 1
+        if count > _KEPT:
+            self.problems.append(f"{name} has {count} lines that match: only the last {_KEPT} count")
+        yield from reversed(kept)
 
     def _unpacked(self, file: RecordFile, compression: Compression) -> Iterator[bytes]:
         """The lines of a compressed file up to its end, to where it is damaged, or to its limit."""

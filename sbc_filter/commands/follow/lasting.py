@@ -14,6 +14,7 @@ from sbc_filter.errors import EnvironmentFault
 
 AGAIN = "the connection to the filter was lost: following again; records in between may be missing"
 GONE = "the connection to the filter was lost, and it does not come back: follow again when the filter runs"
+OTHER = "what answers at the control socket is not a filter: name its socket with --socket"
 _LINE = 1 << 20  # octets of a line; a record has 4096, the messages of a call in Base64 180,000
 _TRIES = 5  # to connect; one after another is lost, each after a pause that is a second longer
 _STEADY = 10.0  # seconds, after which a lost connection is not counted with those before
@@ -25,25 +26,31 @@ def lasting(
     sleep: Callable[[float], object] = time.sleep,
     now: Callable[[], float] = time.monotonic,
 ) -> Iterator[dict[str, Any]]:
-    """Messages from the connection and from those that replace it; `say` gets a sentence about a loss.
+    """Messages from the connection and from those that replace it; `say` gets a sentence about a loss, but only one
+    about several in a row between which nothing came.
 
     The first errors of `connect` are passed on. Raises `EnvironmentFault` when the filter does not come back. The
     seconds of `sleep` and `now` are those of the module `time`.
     """
     connection, failures = connect(), 0
     while True:
-        since = now()
+        since, unsaid = now(), not failures
         with connection:
-            yield from messages(connection)
+            for message in messages(connection):
+                yield message
+                unsaid = True
         if now() - since >= _STEADY:
-            failures = 0
-        if not failures:
+            failures, unsaid = 0, True
+        if unsaid:
             say(AGAIN)
         connection, failures = _connected(connect, failures, sleep)
 
 
 def messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
-    """The lines that come, as objects, until the filter closes the connection."""
+    """The lines that come, as objects, until the filter closes the connection.
+
+    Raises `EnvironmentFault` if it is not a filter that sends them.
+    """
     with connection.makefile("rb") as lines:
         while True:
             try:
@@ -52,7 +59,17 @@ def messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
                 return
             if not line.endswith(b"\n"):
                 return
-            yield json.loads(line)
+            yield _object(line)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise EnvironmentFault(OTHER)
+    return found
 
 
 def _connected(

@@ -5,7 +5,7 @@ from typing import Any
 
 from sbc_filter.explanations.explanation import Explanation, as_text
 from sbc_filter.explanations.table import explanation_of
-from sbc_filter.outcomes import GOOD_OUTCOMES
+from sbc_filter.outcomes import GOOD_OUTCOMES, result_name
 from sbc_filter.system.plain_text import plain
 from sbc_filter.utc import utc_instant
 
@@ -21,7 +21,7 @@ def line_for(record: Mapping[str, Any], *, with_date: bool = False) -> str:
 
 def result_of(record: Mapping[str, Any]) -> str:
     """The outcome with its detail, as in `invalid.orig-mismatch`."""
-    return shown(f"{record['outcome']}.{record['detail']}" if record.get("detail") else record["outcome"])
+    return shown(result_name(record["outcome"], record.get("detail")))
 
 
 def failed(record: Mapping[str, Any]) -> bool:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from sbc_filter.calls.proposal import Proposal
-from sbc_filter.commands.replay.analysis import Analysis
+from sbc_filter.certificates.folder import how_to_add
+from sbc_filter.certificates.source import certificate_path
+from sbc_filter.commands.replay.analysis import SIGN_RULE, VERIFY_RULES, Analysis
 from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.plain_console import PlainConsole
@@ -17,11 +19,12 @@ _SHOWN = 5  # URLs and peers
 _TRUNKS = 8
 _RULES = (
     "# rules/verify.toml, next to sbc-filter.toml",
-    "[[rule]]",
-    'name = "verify"',
-    'direction = "inbound"',
-    'action = "verify"',
+    *VERIFY_RULES.splitlines(),
+    "",
+    "# To sign, name your key in sbc-filter.toml as [credentials.NAME], and remove the # below.",
+    *(f"# {line}" for line in SIGN_RULE.splitlines()),
 )
+"""The rules that were assumed."""
 
 
 def advise(console: PlainConsole, analysis: Analysis, arguments: argparse.Namespace, words: Sequence[str]) -> None:
@@ -31,7 +34,7 @@ def advise(console: PlainConsole, analysis: Analysis, arguments: argparse.Namesp
 
 
 def _lines(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespace) -> Iterator[str]:
-    proposal, anchors = analysis.proposal, arguments.anchors
+    proposal = analysis.proposal
     yield ""
     if not proposal.sbc:
         yield "There is no configuration, and no INVITE that begins a call: nothing was judged."
@@ -43,7 +46,7 @@ def _lines(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespa
         yield f"  {'peers' if at == 0 else '     '}   {peer.address}: {sent}"
     if len(proposal.peers) > _SHOWN:
         yield f"          and {len(proposal.peers) - _SHOWN} more"
-    missing = list(_missing(analysis, anchors))
+    missing = list(_missing(analysis, arguments))
     if missing:
         yield "What is missing:"
         yield from missing
@@ -103,13 +106,19 @@ def _place(key: str, given: Path | None, otherwise: str, what: str) -> str:
 
 def _share(proposal: Proposal) -> str:
     if proposal.ends == proposal.invites == 1:
-        return "an end of the only INVITE"
-    return f"an end of {proposal.ends} of {numbered(proposal.invites, 'INVITE')}"
+        return "an end of the only INVITE that begins a call"
+    begin = "begins" if proposal.invites == 1 else "begin"
+    return f"an end of {proposal.ends} of {numbered(proposal.invites, 'INVITE')} that {begin} a call"
 
 
-def _missing(analysis: Analysis, anchors: Path | None) -> Iterator[str]:
-    if anchors is None:
+def _missing(analysis: Analysis, arguments: argparse.Namespace) -> Iterator[str]:
+    trust = analysis.setup.trust
+    if arguments.anchors is None:
         yield "  trust anchors: no chain of certificates can be trusted without (--anchors FILE or DIR)"
+    elif not trust.anchors:
+        yield f"  trust anchors: there are none in {arguments.anchors}, so no chain of certificates can be trusted"
+    elif not trust.crls:
+        yield "  CRLs: whether certificates are revoked is not known ([trust].crls)"
     if analysis.only_anchor_missing:
         calls = numbered(analysis.only_anchor_missing, "call")
         yield f"  an anchor for {calls}: signature and claims fit, the issuer of the certificate is unknown (marked *)"
@@ -120,12 +129,20 @@ def _missing(analysis: Analysis, anchors: Path | None) -> Iterator[str]:
         yield f"    and {len(unknown) - _SHOWN} more"
     if analysis.missing:
         calls = numbered(sum(analysis.missing.values()), "call")
-        yield f"  certificates of {calls}, so their signatures were not checked; all else was:"
-        ordered = sorted(analysis.missing.items(), key=lambda entry: (-entry[1], entry[0]))
+        unchecked = "signatures, then replays, diversions, the Request-URI"
+        yield f"  certificates of {calls}. Not checked without them: {unchecked}"
+        ordered = _most_missing(analysis)
         for url, count in ordered[:_SHOWN]:
             yield f"    {url}  {numbered(count, 'call')}"
+            if arguments.certificates is not None:
+                yield f"      {how_to_add(arguments.certificates, url)}"
         if len(ordered) > _SHOWN:
             yield f"    and {len(ordered) - _SHOWN} more"
+
+
+def _most_missing(analysis: Analysis) -> list[tuple[str, int]]:
+    """The URLs of certificates that are missing with their calls, most calls first."""
+    return sorted(analysis.missing.items(), key=lambda entry: (-entry[1], entry[0]))
 
 
 def _next(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespace) -> Iterator[str]:
@@ -134,8 +151,10 @@ def _next(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespac
     if analysis.missing and not arguments.fetch:
         yield f"  {command} --fetch"
         yield "    gets the certificates from these URLs"
-        yield f"  {command} --certificates DIR"
-        yield "    takes them from a folder"
+        if arguments.certificates is None:
+            yield f"  {command} --certificates DIR"
+            url = _most_missing(analysis)[0][0]
+            yield f"    takes them from a folder, that of {url} as {certificate_path(Path(), url)}"
     if arguments.anchors is None:
         yield f"  {command} --anchors FILE"
         yield "    trusts the roots in this file or folder"
@@ -150,5 +169,6 @@ def _next(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespac
 
 
 def _quoted(text: str) -> str:
-    """A string in TOML."""
-    return json.dumps(text)
+    """A string in TOML, which knows neither the surrogate pairs of JSON nor a raw DEL."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in quoted)

@@ -7,15 +7,16 @@ verified, and calls without one are signed with a key of the moment. Nothing wou
 import argparse
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from sbc_filter.assembly.setup import Setup, prepare
+from sbc_filter.calls.could_be_signed import PLACEHOLDER_X5U
 from sbc_filter.calls.proposal import Proposal, scout
 from sbc_filter.capture.frame import CaptureError
 from sbc_filter.certificates.source import CertificateSource
+from sbc_filter.commands.explain.judge import DEFAULTS, default_rules
 from sbc_filter.commands.replay.captures import Named, opened
 from sbc_filter.commands.replay.spooled import read_twice, rewind
 from sbc_filter.commands.replay.supposing import NotedCertificates, Supposing
@@ -26,13 +27,14 @@ from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import AnyAnswer, Need
 from sbc_filter.errors import Problem
-from sbc_filter.lab.certificate_maker import X5U, Maker, key_pem
+from sbc_filter.lab.certificate_maker import Maker, key_pem
 from sbc_filter.outcomes import Detail, Outcome
+from sbc_filter.records.tally import numbered
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.stir.credential import load_credential
 
 _CREDENTIAL = "a key of the moment"
-_RULES = f"""
+VERIFY_RULES = """\
 [[rule]]
 name = "verify"
 direction = "inbound"
@@ -43,14 +45,29 @@ name = "verify-leaving"
 direction = "outbound"
 has_identity = true
 action = "verify"
-
+"""
+"""The rules for calls that arrive, and for those that leave with a token."""
+SIGN_RULE = """\
 [[rule]]
 name = "sign"
 direction = "outbound"
 action = "sign"
 [rule.sign]
-credential = "{_CREDENTIAL}"
+credential = "NAME"
 origid = "00000000-0000-4000-8000-000000000000"
+"""
+"""The rule for calls that leave without one. `NAME` stands for a credential."""
+_DEFAULTS = f"""
+[[rule]]
+name = "{DEFAULTS}"
+direction = "inbound"
+action = "verify"
+
+[[rule]]
+name = "{DEFAULTS}, for calls that leave"
+direction = "outbound"
+has_identity = true
+action = "verify"
 """
 _MOST_URLS = 5000
 
@@ -68,22 +85,19 @@ class Analysis:
         self.only_anchor_missing = 0
         """Calls of which everything but the anchor is right."""
         self.untrusted = 0
-        self._unanchored: Counter[str] = Counter()  # calls by the URL of a certificate that leads to no anchor
+        self._unanchored: dict[str, int] = {}  # calls by the URL of a certificate that leads to no anchor
         self._noted: NotedCertificates | None = None
         self._core: Supposing | None = None
 
     def __call__(self, record: Record) -> None:
         """Note what is missing for this call."""
         if record.outcome == Outcome.UNFETCHABLE and record.x5u is not None:
-            if record.x5u in self.missing or len(self.missing) < _MOST_URLS:
-                self.missing[record.x5u] = self.missing.get(record.x5u, 0) + 1
+            _count(self.missing, record.x5u)
         elif record.outcome == Outcome.UNTRUSTED:
             self.untrusted += 1
             self.only_anchor_missing += self.supposed() is not None
             if record.detail == Detail.UNTRUSTED_CHAIN and record.x5u is not None:
-                self._unanchored[record.x5u] += int(
-                    record.x5u in self._unanchored or len(self._unanchored) < _MOST_URLS
-                )
+                _count(self._unanchored, record.x5u)
 
     @property
     def unknown_issuers(self) -> list[tuple[str, int]]:
@@ -112,6 +126,12 @@ class Analysis:
         return found
 
 
+def _count(calls: dict[str, int], url: str) -> None:
+    """Count a call by its URL; those of a hostile capture only as far as there is room."""
+    if url in calls or len(calls) < _MOST_URLS:
+        calls[url] = calls.get(url, 0) + 1
+
+
 def read_setup(arguments: argparse.Namespace, file: Path | None) -> Setup:
     """The operator's files, and the options in the place of what they say; `ConfigurationError` with all problems."""
     problems: list[Problem] = []
@@ -133,6 +153,29 @@ def with_options(configuration: Configuration, arguments: argparse.Namespace) ->
     return replace(configuration, network=network, trust=trust, certificates=certificates)
 
 
+def judged_by_defaults(setup: Setup) -> Setup:
+    """The setup; without a rule in it, calls that arrive are verified by the defaults, and so are tokens that leave.
+
+    That is an analysis, so the calls are only observed. Rules that are named and empty are another thing.
+    """
+    if setup.rules.rules:
+        return setup
+    network = replace(setup.configuration.network, mode=OBSERVE)
+    rules = load_rules({"": _DEFAULTS}, str, [])[0] if setup.configuration.network.sbc else default_rules()
+    return replace(setup, rules=rules, configuration=replace(setup.configuration, network=network))
+
+
+def files_that_apply(setup: Setup) -> str:
+    """The configuration and the rules with which calls are judged, in one sentence."""
+    file, rules = setup.configuration.file or "none found, the defaults", setup.rules.rules
+    if any(rule.name == DEFAULTS for rule in rules):
+        return f"{file}; no rules (--rules): calls are judged by {DEFAULTS}; nothing would change"
+    files = {rule.file for rule in rules}
+    of = f" of {numbered(len(files), 'file')}" if files else ""
+    observes = "; mode observe: nothing would change" if setup.observes else ""
+    return f"{file}; {numbered(len(rules), 'rule')}{of}{observes}"
+
+
 def supposed_setup(arguments: argparse.Namespace, proposal: Proposal) -> Setup:
     """The defaults with the proposed network; `ConfigurationError` if an option names what cannot be read."""
     problems: list[Problem] = []
@@ -140,7 +183,7 @@ def supposed_setup(arguments: argparse.Namespace, proposal: Proposal) -> Setup:
     network = replace(configuration.network, sbc=proposal.sbc, ports=proposal.ports, mode=OBSERVE)
     configuration = with_options(replace(configuration, network=network), arguments)
     setup = prepare(configuration, live=False, problems=problems, needs_anchors=False)
-    rules, _ = load_rules({"": _RULES}, str, [_CREDENTIAL])
+    rules, _ = load_rules({"": VERIFY_RULES + SIGN_RULE.replace("NAME", _CREDENTIAL)}, str, [_CREDENTIAL])
     laboratory = Maker(proposal.begins or time.time()).laboratory()
-    ours = load_credential(_CREDENTIAL, key_pem(laboratory.leaf.key), laboratory.chain, X5U)
+    ours = load_credential(_CREDENTIAL, key_pem(laboratory.leaf.key), laboratory.chain, PLACEHOLDER_X5U)
     return replace(setup, rules=rules, credentials={_CREDENTIAL: ours})

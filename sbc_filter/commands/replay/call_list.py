@@ -26,6 +26,8 @@ class _Column(NamedTuple):
     """The width below which it is not cut; 0: it is never cut."""
     dropped: int = 0
     """The order in which columns go where the terminal is narrow; 0: it stays."""
+    optional: bool = False
+    """Whether it is only there if it says something of a call."""
 
 
 def time_text(seconds: float, *, with_date: bool) -> str | None:
@@ -42,7 +44,7 @@ def lines(calls: Sequence[Call], width: int | None, *, several: bool = False) ->
     `several`: the calls are of several captures, so each packet number needs the name of its file.
     """
     first, last = min(call.time for call in calls), max(call.time for call in calls)
-    columns = _columns(with_date=last - first >= _DAY, several=several)
+    columns = [each for each in _columns(with_date=last - first >= _DAY, several=several) if _is_needed(each, calls)]
     widths = [_width(column.name) for column in columns]
     for call in calls:  # the texts are made twice: to keep those of 100,000 calls would cost more
         widths = list(map(max, widths, map(_width, _cells(columns, call))))
@@ -63,6 +65,7 @@ def to_json(call: Call) -> str:
         "call_id": call.call_id or None,
         "caller": call.caller or None,
         "called": call.called or None,
+        "request_uri": call.target or None,
         "attest": call.attestation,
         "spc": call.spc,
         "signer": call.signer,
@@ -72,7 +75,11 @@ def to_json(call: Call) -> str:
         "rule": call.rule,
         "mode": call.mode,
         "trunk": call.trunk,
+        "peer": call.peer,
+        "same_token": None if call.same_token is None else call.same_token.to_dict(),
         "only_anchor_missing": call.supposed,
+        "response": call.status or None,
+        "could_be_signed": call.could_be_signed,
         "file": call.file,
         "packets": call.packets,
         "last_packet": call.last_packet,
@@ -100,16 +107,34 @@ def _columns(*, with_date: bool, several: bool) -> list[_Column]:
     return [
         _Column("Call", lambda call: str(call.number), 0),
         _Column("Time (UTC)", lambda call: time_text(call.time, with_date=with_date), 0, 6),
+        _Column("Peer", lambda call: call.trunk or call.peer, 8, 4),
         _Column("From", lambda call: call.caller, 11),
         _Column("To", lambda call: call.called, 11),
+        _Column("Request-URI", _target, 11, 4, optional=True),
         _Column("Attest", lambda call: call.attestation, 0, 5),
         _Column("Signer", signer_text, 8, 3),
         _Column("Outcome", lambda call: f"{call.result} *" if call.supposed else call.result, 22),
+        _Column("Token of", _token_of, 0, 4, optional=True),
         _Column("Treatment", lambda call: call.treatment, 0, 2),
         _Column("Rule", lambda call: call.rule, 6, 1),
         *files,
+        _Column("Response", lambda call: call.response, 0, 4),
         _Column("Packets", lambda call: packets_text(call) if call.packets else None, 0, 7),
     ]
+
+
+def _is_needed(column: _Column, calls: Sequence[Call]) -> bool:
+    """Whether a column has a text, or is there in any case."""
+    return not column.optional or any(column.text(call) for call in calls)
+
+
+def _target(call: Call) -> str | None:
+    return call.target if call.target != call.called else None
+
+
+def _token_of(call: Call) -> str | None:
+    same = call.same_token
+    return None if same is None else f"call {same.first.number}{', left' if same.came_back else ''}"
 
 
 def _cells(columns: Sequence[_Column], call: Call) -> list[str]:

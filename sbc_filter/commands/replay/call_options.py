@@ -8,10 +8,11 @@ FILTERS = {
     "called": "to this number",
     "call_id": "with this Call-ID",
     "trunk": "of this trunk",
+    "peer": "of this peer: an address, or the name of a trunk",
     "signer": "signed by this service provider code or subject of a certificate",
 }
 """What the help says, by the option without its hyphens."""
-ORDERS = ("time", "from", "to", "attestation", "signer", "outcome", "treatment", "rule", "trunk")
+ORDERS = ("time", "from", "to", "attestation", "signer", "outcome", "treatment", "rule", "trunk", "peer")
 """The words of `--sort`."""
 
 

@@ -82,7 +82,8 @@ def opened(named: Named) -> Captures:
     """The captures; `CaptureError` if none of them can be read."""
     captures = Captures(named.sources, several=named.several)
     if not captures.opened:
-        raise CaptureError(*(captures.faults or [f"there is no capture in {', '.join(named.words)}"]))
+        has = "; ".join(named.remarks(captures)) or "it has no file"
+        raise CaptureError(*(captures.faults or [f"there is no capture in {', '.join(named.words)}: {has}"]))
     return captures
 
 

@@ -4,9 +4,9 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from sbc_filter.calls.call import Call, fails
+from sbc_filter.calls.call import Call, is_bad
 from sbc_filter.engine.record import Record
-from sbc_filter.explanations.explanation import as_text
+from sbc_filter.explanations.explanation import first_sentence
 from sbc_filter.explanations.table import explanation_of
 from sbc_filter.outcomes import result_name
 from sbc_filter.records.tally import numbered
@@ -26,7 +26,7 @@ class Examples:
 
     def __call__(self, record: Record) -> None:
         """Note what a record says."""
-        if not fails(record.outcome) or record.packet is None:
+        if not is_bad(record.outcome) or record.packet is None:
             return
         result = result_name(record.outcome, record.detail)
         place = record.packet, record.file
@@ -69,6 +69,5 @@ def _lines(result: str, count: int, examples: str, what: str) -> Iterator[str]:
     calls = f"{numbered(count, 'call')}, for instance {examples}" if count > 1 else f"call {examples}"
     outcome, _, detail = result.partition(".")
     yield f"{result}: {calls}"
-    meaning, stop, _ = as_text(explanation_of(outcome, detail or None).happened).partition(". ")
-    yield f"  {meaning}{stop.strip()}"
+    yield f"  {first_sentence(explanation_of(outcome, detail or None).happened)}"
     yield f"  sbc-filter explain {what}"

@@ -9,7 +9,7 @@ from sbc_filter.calls.seen_message import SeenMessage
 from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.tcp.tcp_replay import TcpReplay
 from sbc_filter.certificates.source import CertificateSource
-from sbc_filter.commands.replay.call_filter import chosen
+from sbc_filter.commands.replay.call_filter import NoSuchCall, chosen, unmatched
 from sbc_filter.commands.replay.call_list import lines, to_json
 from sbc_filter.commands.replay.call_options import needs_signers, wants_list
 from sbc_filter.commands.replay.captures import Named
@@ -18,8 +18,10 @@ from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.commands.replay.html_report import HtmlReport
 from sbc_filter.commands.replay.signers import name_signers
 from sbc_filter.records.tally import numbered
+from sbc_filter.report.from_calls import headline_of
 from sbc_filter.system import pager
 from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.system.plain_text import plain
 
 SMALL = 50
 """Calls of a capture that are listed without being asked for."""
@@ -39,6 +41,8 @@ class Gathering:
         self._wanted = wants_list(arguments)
         self._listener = MessageListener(self._add, ports, supposed)
         self._shells: tuple[Replay | TcpReplay | HtmlReport, ...] = ()
+        self.fault: NoSuchCall | None = None
+        """Why no call is listed, though there are calls."""
 
     def attach(self, *shells: Replay | TcpReplay | HtmlReport) -> None:
         """Hear of every message that these process."""
@@ -57,6 +61,13 @@ class Gathering:
             name_signers(self.calls.in_order(), source)
         found = chosen(self.calls.in_order(), self._arguments)
         name_signers(found, source)
+        unknown = list(unmatched(self.calls.in_order(), self._arguments)) if len(self.calls) else []
+        if not found and len(self.calls):
+            none = f"none of the {len(self.calls)} calls has all that these options say"
+            self.fault = NoSuchCall(*(unknown or [none]))
+            return
+        for sentence in unknown:
+            console.print(plain(sentence))
         if self._arguments.json:
             for call in found:
                 print(to_json(call))
@@ -67,6 +78,10 @@ class Gathering:
             console.print()
         if not self._arguments.json:
             self._say(console, len(found))
+
+    def headline(self) -> str:
+        """How many calls there are, and how many fail; empty if they are not gathered, or there are none."""
+        return headline_of(self.calls.in_order()) if self.calls else ""
 
     def examples(self, of_packets: Examples, named: Named) -> list[str]:
         """Lines that name failed calls: by their numbers if calls were gathered, else by packets."""

@@ -37,12 +37,12 @@ def details_of(calls: Sequence[Call], setup: Setup) -> Iterator[Detail]:
             continue
         now = call.record.time
         source.found = {url: each for url, each in source.found.items() if each.pem is not None}  # of other calls
-        yield detail_of(call, _findings(message, setup, source))
+        yield detail_of(call, _findings(call, message, setup, source))
 
 
-def _findings(message: SeenMessage, setup: Setup, source: NotedSource) -> dict[str, Any] | None:
+def _findings(call: Call, message: SeenMessage, setup: Setup, source: NotedSource) -> dict[str, Any] | None:
     """What `explain --json` says of the message; None if the engine does not decide about it alone."""
     try:
-        return findings_in_capture(message, setup, source, []).to_dict()
+        return findings_in_capture(message, setup, source, [], call.same_token).to_dict()
     except NotExplained:
         return None

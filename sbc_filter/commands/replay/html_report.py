@@ -25,7 +25,7 @@ from sbc_filter.engine.verdict import Verdict
 from sbc_filter.errors import reason
 from sbc_filter.records.tally import numbered
 from sbc_filter.report.contents import Report
-from sbc_filter.report.from_calls import line_of
+from sbc_filter.report.from_calls import headline_of, line_of
 from sbc_filter.report.selection import MOST, SAMPLES, fails, select
 from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 from sbc_filter.system.plain_console import PlainConsole
@@ -90,8 +90,14 @@ class HtmlReport:
         named: Named,
         applies: Sequence[str],
         source: CertificateSource,
+        options: str,
     ) -> None:
-        """Write the report; `applies` are the sentences about the files that apply, `source` has the certificates."""
+        """Write the report.
+
+        - `applies`: the sentences about the files that apply.
+        - `source`: has the certificates.
+        - `options`: those that a command has to repeat, each with a space in front.
+        """
         from sbc_filter.report.page import page
 
         calls = self._calls.in_order()
@@ -102,13 +108,13 @@ class HtmlReport:
         text = page(
             Report(
                 result.capture,
-                applies[0].removeprefix("configuration: "),
+                applies[0],
                 __version__,
                 lines,
                 details_of(chosen, setup),
                 list(_totals(result)),
                 [*result.unseen.sentences(), *result.faults, *applies[1:], *self._notes()],
-                "" if named.several else shlex.join(("sbc-filter", "explain", *named.words)),
+                "" if named.several else f"sbc-filter explain{options} {shlex.join(named.words)}",
             )
         )
         try:
@@ -117,6 +123,10 @@ class HtmlReport:
         except OSError as error:
             raise self._fault(error) from None
         console.print(f"{self._path}: report of {numbered(len(lines), 'call')}")
+
+    def headline(self) -> str:
+        """How many calls there are, and how many fail, as on the page; empty if there are none."""
+        return headline_of(self._calls.in_order())
 
     def _add(self, message: SeenMessage) -> None:
         call = self._calls.add(message)

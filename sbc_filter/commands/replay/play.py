@@ -15,6 +15,7 @@ from sbc_filter.assembly.certificate_sources import ask_for, certificate_source
 from sbc_filter.assembly.needs import Needs
 from sbc_filter.assembly.operator_files import input_files
 from sbc_filter.assembly.setup import Setup
+from sbc_filter.calls.could_be_signed import honest
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.merge import Captures
 from sbc_filter.capture.record_survey import RecordSurvey
@@ -26,11 +27,12 @@ from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.advice import advise, to_dict
-from sbc_filter.commands.replay.analysis import Analysis, read_setup
+from sbc_filter.commands.replay.analysis import Analysis, files_that_apply, judged_by_defaults, read_setup
 from sbc_filter.commands.replay.captures import Named, find_captures, folders_of, opened
 from sbc_filter.commands.replay.examples import Examples
 from sbc_filter.commands.replay.frames import Clock, with_progress
 from sbc_filter.commands.replay.gathering import Gathering
+from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.commands.replay.html_report import HtmlReport
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
 from sbc_filter.commands.replay.replay_result import Reported, Result
@@ -57,7 +59,9 @@ def replay(arguments: argparse.Namespace) -> int:
         if file is None and arguments.rules is None:
             analysis = Analysis(arguments, named, stack)
             return _replay(arguments, analysis.setup, analysis.named, outputs, analysis)
-        return _replay(arguments, read_setup(arguments, file), named, outputs, None)
+        setup = read_setup(arguments, file)
+        setup = judged_by_defaults(setup) if arguments.rules is None else setup
+        return _replay(arguments, setup, named, outputs, None)
 
 
 def _replay(
@@ -68,31 +72,29 @@ def _replay(
     analysis: Analysis | None,
 ) -> int:
     configuration = setup.configuration
-    tally, unseen = Tally(), Unseen(configuration.network.ports)
-    survey = Survey(configuration.network.ports, unseen)
-    calls = RecordSurvey(unseen, sbc=bool(configuration.network.sbc))
+    ports = configuration.network.ports
+    tally, unseen = Tally(), Unseen(ports)
+    survey, calls = Survey(ports, unseen), RecordSurvey(unseen, sbc=bool(configuration.network.sbc))
     # Standard output is reserved for records or for a file that goes there.
     taken = arguments.json or any(own_descriptor(out) == 1 for out in outputs.values())
     console = PlainConsole(stderr=taken)
     learners = _learners(outputs, configuration.certificates.tolerate)
     examples, analyses = Examples(), [] if analysis is None else [analysis]
-    ports, supposed = configuration.network.ports, [each.supposed for each in analyses]
+    supposed = [each.supposed for each in analyses]
     gathering = Gathering(arguments, ports, *supposed)
-    sinks: list[Callable[[Record], None]] = [tally, calls, examples, *learners.values(), *analyses]
+    counted = _to_all([tally, *learners.values()])
+    sinks: list[Callable[[Record], None]] = [lambda record: counted(honest(record)), calls, examples, *analyses]
     if arguments.json:
         sinks.append(to_lines(sys.stdout))
     with contextlib.ExitStack() as stack:
         stack.enter_context(reporting_interrupts(writes=bool(arguments.out or arguments.html)))
         captures = stack.enter_context(opened(named))
-        title = named.title(captures)
-        applies = list(what_applies(setup, named, captures, analysis is not None))
-        for line in applies:
-            console.print(line)
+        title, applies = named.title(captures), list(what_applies(setup, named, captures, analysis is not None))
+        console.print(*applies, sep="\n")
         clock = Clock(arguments.at)
         source = source_of(configuration.certificates, arguments.fetch, clock, console, stack)
         source = source if analysis is None else analysis.noting(source)
-        needs = Needs(source, {}, clock)  # calls of the past are not signed by delegates
-        stack.callback(needs.close)
+        needs = stack.enter_context(contextlib.closing(Needs(source, {}, clock)))  # delegates sign no calls of the past
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
         html = stack.enter_context(HtmlReport(arguments.html, ports, *supposed)) if arguments.html else None
         engine = setup.engine(SECRET, nothing_waits=True)
@@ -109,12 +111,15 @@ def _replay(
         named_calls = gathering.examples(examples, named)
         assumed = None if analysis is None else to_dict(analysis)
         counts = with_tcp(run.counters, streams)
-        result = Result(title, counts, engine.counters, tally, unseen, captures.faults, named_calls, assumed)
+        sentence = html.headline() if html else gathering.headline()
+        result = Result(title, counts, engine.counters, tally, unseen, captures.faults, named_calls, assumed, sentence)
         if html:
-            html.write(console, setup, result, named, applies, source)
+            html.write(console, setup, result, named, applies, source, given_options(arguments))
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
-    report(console, result, json=arguments.json)
+    report(console, result, json=arguments.json, brief=gathering.fault is not None)
+    if gathering.fault is not None:
+        raise gathering.fault
     if analysis is not None and not arguments.json:
         advise(console, analysis, arguments, named.words)
     return int(unseen.has_invites or bool(captures.faults))
@@ -150,11 +155,11 @@ def files_of(arguments: argparse.Namespace) -> tuple[Path | None, Named, dict[st
     return file, named, outputs
 
 
-def report(console: PlainConsole, result: Reported, *, json: bool) -> None:
-    """Print the result, then what was not looked at, then what could not be read."""
+def report(console: PlainConsole, result: Reported, *, json: bool, brief: bool = False) -> None:
+    """Print the result, unless as a text if `brief`, then what was not looked at, then what could not be read."""
     if json:
         print(result.to_json())
-    else:
+    elif not brief:
         result.print(console)
     for sentence in result.unseen.sentences():
         console.print(sentence)
@@ -238,14 +243,10 @@ def _learn(console: PlainConsole, learner: Learner | LearntTranslations, path: P
 
 def what_applies(setup: Setup, named: Named, captures: Captures, analysed: bool) -> Iterator[str]:
     """What is said before a replay: the files that apply, and those that are ignored."""
-    configuration = setup.configuration
-    files = {rule.file for rule in setup.rules.rules}
-    rules = numbered(len(setup.rules.rules), "rule") + (f" of {numbered(len(files), 'file')}" if files else "")
-    observes = "; mode observe: nothing would change" if setup.observes else ""
     if analysed:
         yield "configuration: none found: the capture is analysed by the defaults; nothing would change"
     else:
-        yield f"configuration: {configuration.file or 'none found, the defaults'}; {rules}{observes}"
+        yield f"configuration: {files_that_apply(setup)}"
     if not setup.rules.rules:
         yield "no rules, so no call is judged: write some (docs/rules.md), or name a file of them with --rules"
     if setup.lacks_anchors and not analysed:

@@ -9,7 +9,9 @@ from sbc_filter.capture.replay_shell import FrameCount
 from sbc_filter.capture.unseen import Unseen
 from sbc_filter.counters import CounterName
 from sbc_filter.engine.verdict import VerdictKind
-from sbc_filter.records.tally import Tally, findings, numbered
+from sbc_filter.explanations.explanation import first_sentence
+from sbc_filter.explanations.table import explanation_of_deviation
+from sbc_filter.records.tally import Tally, deviations, findings, numbered
 from sbc_filter.system.plain_console import PlainConsole
 
 _WORDS = {
@@ -57,6 +59,8 @@ class Result(NamedTuple):
     """A line for each result that is not a good one, with calls that have it."""
     analysis: Mapping[str, Any] | None = None
     """What was assumed and is missing, where there is no configuration."""
+    headline: str = ""
+    """How many calls there are, and how many fail; empty if they were not gathered."""
 
     def print(self, console: PlainConsole) -> None:
         """Print what became of the calls, and what would have changed."""
@@ -64,6 +68,8 @@ class Result(NamedTuple):
         if self.tally.others:
             counts.append(numbered(self.tally.others, "other message"))
         console.print(f"{self.capture}: {', '.join(counts)}")
+        if self.headline:
+            console.print(self.headline)
         if self.tally.kinds:
             self.tally.print(console)
             console.print()
@@ -82,6 +88,8 @@ class Result(NamedTuple):
             console.print(f"{numbered(removed, 'response')} to the SBC: a Reason about our tokens removed")
         for line in findings(self.done):
             console.print(line)
+        for name in deviations(self.done):
+            console.print(f"  {name}: {first_sentence(explanation_of_deviation(name).happened)}")
         parts = [f"{self._count(kind)} {word}" for kind, word in _WORDS.items() if self._count(kind)]
         if self._count(FrameCount.EMITTED):
             parts.append(f"{numbered(self._count(FrameCount.EMITTED), 'answer')} sent")

@@ -75,9 +75,12 @@ class Uas:
             return ()
         return self._sent(answer)
 
-    def ack_or_cancel(self, message: SipMessage, flow: Flow, now: float) -> Verdict:
+    def ack_or_cancel(self, message: SipMessage, flow: Flow, now: float, *, observed: bool = False) -> Verdict:
         """Absorb the ACK of the engine's own response, respond to the CANCEL of a held or answered call, pass all
         others. The CANCEL of a held call that is only observed passes, too: the SBC has the call.
+
+        If the flow is only `observed`, the response to which an ACK belongs has to be remembered: one that was sent
+        elsewhere, such as in a captured network, does not make a packet vanish here.
 
         Raises `MessageError` for a message whose Via or To cannot be parsed.
         """
@@ -88,7 +91,7 @@ class Uas:
         refused = self._transactions.is_rejected(key, call_of(message), now)
         if message.method == "ACK":
             # Most ACKs end here: the call was answered by another UAS, whose tags have another length.
-            if not refused and (len(tag) != TAG_LENGTH or not self._is_own(tag, message, via)):
+            if not refused and (observed or len(tag) != TAG_LENGTH or not self._is_own(tag, message, via)):
                 return ACCEPT
             self._counters[CounterName.ACK_ABSORBED] += 1
             return DROP

@@ -71,7 +71,7 @@ class CertificateMemory:
         try:
             check_x5u(x5u, self.tolerate)
         except VerificationError as error:
-            return error
+            return error.bare()
         if entry is None:
             return None
         entry.known, entry.until = self._judge(entry.answer, now)
@@ -103,5 +103,5 @@ class CertificateMemory:
         try:
             known = self.trust.read(answer.result, now)
         except VerificationError as error:
-            return error, now + AGAIN
+            return error.bare(), now + AGAIN  # it is kept: with its stack, so would be the packet
         return known, known.judged_until

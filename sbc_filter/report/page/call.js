@@ -16,6 +16,7 @@ function summary(place) {
   return pairs([
     ["Time", timeOf(calls.time[place], true)], ["From", calls.caller[place]], ["To", calls.called[place]],
     ["Treatment", facetOf("treatment", place)], ["Rule", facetOf("rule", place)], ["Trunk", facetOf("trunk", place)],
+    ["Final response", facetOf("response", place)],
     ["Attestation", facetOf("attestation", place)], ["Signer", facetOf("signer", place)],
     ["Call-ID", calls.callId[place]], ["First packet", String(calls.packet[place])], ["File", facetOf("file", place)],
   ], "facts");
@@ -29,12 +30,12 @@ function compared(found, texts) {
   return "";
 }
 
-function explanation(said, found, texts) {
+function explanation(said, found, texts, same) {
   const [happened, standard, by, remedy] = texts[said];
   return make("section", { class: "why", "aria-label": "Why" },
     make("p", { class: "happened" }, ...marked(happened)),
     pairs([
-      ["Found", compared(found, texts)], ["What to do", remedy], ["Who can act", by], ["Standard", standard],
+      ["Found", compared(found, texts)], ["Same token", same], ["What to do", remedy], ["Who can act", by], ["Standard", standard],
     ]));
 }
 
@@ -74,7 +75,7 @@ function comparedMessage(rows, texts) {
   return box;
 }
 
-function messagePanel(message, texts) {
+function messagePanel(message, texts, result) {
   const nodes = [pairs([
     ["Packet", String(message.packet)], ["File", texts[message.file]],
     ["From", texts[message.src]], ["To", texts[message.dst]],
@@ -86,16 +87,18 @@ function messagePanel(message, texts) {
       comparedMessage(each.rows, texts));
   }
   if (!message.sent.length) nodes.push(make("p", { class: "caption" }, "The filter does not send it on."));
-  else if (!changes.length) nodes.push(make("p", { class: "caption" }, "The filter sends it on unchanged."));
+  else if (!changes.length && result === COULD_BE_SIGNED && texts[message.title] === "INVITE") {
+    nodes.push(make("p", { class: "caption" }, "The filter could sign it with a credential of yours. Nothing was signed."));
+  } else if (!changes.length) nodes.push(make("p", { class: "caption" }, "The filter sends it on unchanged."));
   for (const each of message.answers) {
     nodes.push(make("h3", {}, "The response of the filter"), plainMessage(each.rows, texts));
   }
   return nodes;
 }
 
-function messages(raw, texts) {
+function messages(raw, texts, result) {
   const panel = make("div", { class: "panel", role: "region", "aria-label": "The chosen message", "aria-live": "polite" });
-  const list = ladder(raw, texts, (message) => panel.replaceChildren(...messagePanel(message, texts)));
+  const list = ladder(raw, texts, (message) => panel.replaceChildren(...messagePanel(message, texts, result)));
   const heads = make("div", { class: "heads", "aria-hidden": "true" },
     make("span", {}, "peer"), make("span", {}, "filter"), make("span", {}, "SBC"));
   const made = section("Messages", heads, list);
@@ -195,13 +198,13 @@ function callPage(number, links) {
     make("span", { class: "verdict" }, make("span", { class: `dot ${groupOf(result)}`, "aria-hidden": "true" }), result));
   const found = raw && raw.findings;
   const nodes = [links, title];
-  if (raw && raw.said !== null) nodes.push(explanation(raw.said, found, texts));
+  if (raw && raw.said !== null) nodes.push(explanation(raw.said, found, texts, found ? texts[raw.sameToken] : ""));
   nodes.push(summary(place));
   if (!raw) {
     nodes.push(make("p", { class: "notes" }, "The messages of this call are not in this report: it has those of the ",
       "calls that fail or change, and samples of the others."));
   } else {
-    nodes.push(messages(raw, texts));
+    nodes.push(messages(raw, texts, result));
     if (found) nodes.push(...findingsOf(found, texts, result));
   }
   if (command) nodes.push(make("p", { class: "caption" }, "On the command line: ", make("code", {}, `${command} ${number}`)));

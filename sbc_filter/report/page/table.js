@@ -83,7 +83,7 @@ const FAILING = new Set(["stale", "unfetchable", "untrusted", "invalid", "replay
 function groupOf(result) {
   const outcome = result.split(".")[0];
   if (FAILING.has(outcome)) return "g0";
-  if (outcome === "no-identity" || outcome === "anonymous") return "g1";
+  if (outcome === "no-identity" || outcome === "anonymous" || outcome === COULD_BE_SIGNED) return "g1";
   return outcome === "passed" || outcome === "signed" || outcome === "already-signed" ? "g2" : "g3";
 }
 

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from support.calls import (
     CARRIER,
+    CORE,
     LAB,
     MAKER,
     NOW,
@@ -23,12 +25,13 @@ from support.calls import (
     retargeted,
 )
 from support.captures import write
+from support.twin_signatures import twin
 
 from sbc_filter.calls.calls import Calls
 from sbc_filter.capture.frame import Frame
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.cli import main
-from sbc_filter.lab.certificate_maker import X5U, pem
+from sbc_filter.lab.certificate_maker import X5U, key_pem, pem
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.system.clock_state import clock_state
 
@@ -67,12 +70,13 @@ def test_a_call_by_its_number_its_packet_and_its_call_id(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shown = lines(capsys, captured(tmp_path, *CALLS), name, code=1)
-    assert shown[:6] == [
+    assert shown[:7] == [
         "Call 2: 13125550123 to 12155550199, Call-ID call-2@carrier.example",
         "               192.0.2.7                        filter                         192.0.2.1",
         "    +0.000     #2  |----------- INVITE -----------x|                               |"
         "  invalid.orig-mismatch: stopped by verify",
         "    +0.000         |< 438 Invalid Identity Header -|                               |  by the filter",
+        "Final response: none in this capture",
         "",
         "invalid.orig-mismatch",
     ]
@@ -84,11 +88,12 @@ def test_a_call_by_its_number_its_packet_and_its_call_id(
 
 def test_a_call_that_passed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = lines(capsys, captured(tmp_path, *CALLS), "1", code=0)
-    assert shown[4:6] == ["", "passed"]
+    assert shown[4:7] == ["Final response: 200", "", "passed"]
     assert shown[3].endswith("|<----------- 200 OK -----------|<----------- 200 OK -----------|")
     (line,) = lines(capsys, str(tmp_path / "c.pcap"), "1", "--json", code=0)
     data = json.loads(line)
     assert (data["call"]["number"], data["outcome"], data["record"]["packet"]) == (1, "passed", 1)
+    assert data["call"]["response"] == 200
     assert [step["label"] for step in data["call"]["steps"]] == ["INVITE", "200 OK"]
 
 
@@ -98,6 +103,62 @@ def test_what_came_before_counts(tmp_path: Path, capsys: pytest.CaptureFixture[s
     shown = lines(capsys, captured(tmp_path, arriving(GOOD), arriving(replayed)), "2", code=1)
     assert "replayed.token-seen" in shown
     assert "  by itself the INVITE is passed.request-uri-differs: what came before it made the difference" in shown
+    first = "token first in call 1 (packet 1, Request-URI 12155550199), here Request-URI 12155550300"
+    assert (
+        "Compared      token first in call 1 (packet 1, Request-URI 12155550199), here Request-URI 12155550300" in shown
+    )
+    assert "Token 1: replayed.token-seen" in shown
+    assert f"  failed      The token did not come before: {first} (RFC 8224 §12.1)" in shown
+    assert not any(line.startswith("Same token") for line in shown), "Compared has it"
+
+
+def test_the_token_of_another_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The proof is in the capture, whatever else is wrong with the call."""
+    shown = lines(capsys, captured(tmp_path, *CALLS), "2", code=1)
+    assert "Same token    first in call 1 (packet 1, Request-URI 12155550199)" in shown
+    assert "Token 1: invalid.orig-mismatch" in shown
+
+
+def test_a_token_that_left_and_comes_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not a fork: the call loops, or the token was stolen from a call that left."""
+    packets = leaving(GOOD), arriving(invite(identity(), number=2)), arriving(invite(identity(), number=3), CORE)
+    first = "first in call 1 (packet 1, Request-URI 12155550199); it left the SBC there and comes back here"
+    both_ways = VERIFY.replace('direction = "inbound"', "")
+    again = "passed.token-again"
+    for rules, call, result in ((VERIFY, "2", "passed"), (VERIFY, "3", again), (both_ways, "2", again)):
+        shown = lines(capsys, captured(tmp_path, *packets, rules=rules), call, code=0)
+        explained = shown[shown.index(result) + 1]
+        assert explained.startswith("The token left the SBC in an earlier call, and comes back in this one.")
+        assert "Who can act   you, originating carrier" in shown
+        assert f"Same token    {first}: a loop, or it was stolen" in shown
+        assert f"Token 1: {result}" in shown
+        checked = f"  ok          The token did not come before: token {first}"
+        assert any(line.startswith(checked) for line in shown) is (result == again)
+
+
+def test_a_token_that_arrives_twice_is_a_fork(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    packets = arriving(GOOD), arriving(invite(identity(), number=2))
+    shown = lines(capsys, captured(tmp_path, *packets, rules=VERIFY), "2", code=0)
+    assert shown[shown.index("passed.token-again") + 1].startswith("The token came before, for the same target: a fork")
+    assert "Who can act   none needed" in shown
+
+
+def test_a_token_whose_signature_was_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From (r, s) anyone can compute (r, -s). It is not the same token, but the filter knows its first call."""
+    other = retargeted(invite(twin(identity()), number=2))
+    shown = lines(capsys, captured(tmp_path, arriving(GOOD), arriving(other), rules=VERIFY), "2", code=1)
+    assert "Compared      token first in the call with Call-ID call-1@carrier.example" in shown
+
+
+def test_a_call_that_began_before_the_capture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only the tag in To says so: no earlier message is in the capture (RFC 3261 §12.2)."""
+    shown = lines(capsys, captured(tmp_path, arriving(invite(to_tag=";tag=s1"))), "1", code=1)
+    at = shown.index("not-examined.in-dialog")
+    until = next(place for place, line in enumerate(shown) if line.startswith("Standard"))
+    assert " ".join(shown[at + 1 : until]) == (
+        "The INVITE has a tag in To, so it belongs to a call that was up before it came. In a capture, that call may"
+        ' have begun before the capture did. No rule with in_dialog = "verify" matched the INVITE.'
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,6 +230,34 @@ def test_the_evidence_of_a_call(tmp_path: Path, capsys: pytest.CaptureFixture[st
     sums = {line[66:]: line[:64] for line in found.pop("SHA256SUMS").decode().splitlines()}
     assert sums == {name: hashlib.sha256(data).hexdigest() for name, data in found.items()}
     assert not any(b"PRIVATE KEY" in data for data in found.values())
+
+
+@pytest.mark.parametrize("cut", [0, 40])
+def test_a_key_next_to_its_certificate_is_not_in_the_evidence(
+    cut: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Servers take key and chain in one file, so `--certificate` may name that. A key that is cut off is one, too."""
+    key = key_pem(LAB.leaf.key)
+    (tmp_path / "both.pem").write_bytes(LAB.chain + key[: len(key) - cut])
+    bundle = tmp_path / "evidence.zip"
+    options = "--certificate", str(tmp_path / "both.pem"), "--bundle", str(bundle)
+    lines(capsys, captured(tmp_path, *CALLS), "2", *options, code=1)
+    with zipfile.ZipFile(bundle) as archive:
+        found = {name: archive.read(name) for name in archive.namelist()}
+    assert found["certificate-1.pem"].rstrip() == LAB.chain + b"(a private key was left out)"
+    secret = key.splitlines()[1]
+    assert not any(secret in data for data in found.values())
+
+
+def test_a_key_in_der_is_not_in_the_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = LAB.leaf.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.der").write_bytes(key)
+    bundle = tmp_path / "evidence.zip"
+    options = "--certificate", str(tmp_path / "key.der"), "--bundle", str(bundle)
+    lines(capsys, captured(tmp_path, *CALLS), "2", *options, code=1)
+    with zipfile.ZipFile(bundle) as archive:
+        assert "certificate-1.url" in archive.namelist()
+        assert not any(key in archive.read(name) for name in archive.namelist())
 
 
 def test_other_calls_are_not_in_the_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,8 @@
 """Which call of a capture is explained, however late it comes, and which certificates are fetched for it."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -96,6 +98,41 @@ def test_only_the_certificates_of_the_call_are_fetched(
 
     assert fetched("2", code=1) == [False, False, False, False]
     assert fetched("#2", "--fetch", code=0) == [False, True, False, True]
+
+
+def test_of_a_hostile_call_the_first_certificates_are_fetched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each INVITE of it names others, so that it could keep the command busy for as long as it wants."""
+    names = list[str]()
+
+    def resolve(name: str, *_: object, **__: object) -> list[object]:
+        names.append(name)
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(captured_call, "_FETCHED", 3)
+    urls = [[f"https://{letter}{number}.example.net/" for letter in "ab"] for number in range(4)]
+    messages = [
+        invite(*(identity(jose={"x5u": url}) for url in pair)).replace(b"CSeq: 1 ", b"CSeq: %d " % (at + 1))
+        for at, pair in enumerate(urls)
+    ]
+    capture = captured(tmp_path, [*map(arriving, messages)], f'[certificates]\ncache = "{tmp_path / "cache"}"\n')
+    assert heading(capsys, capture, "1", "--fetch").startswith("Call 1: ")
+    assert {*names} == {"a0.example.net", "b0.example.net", "a1.example.net"}
+
+
+@pytest.mark.parametrize(("name", "more"), [("#2", ""), ("2", "--fetch")])
+@pytest.mark.parametrize("configured", [True, False])
+def test_what_comes_through_a_pipe_is_read_twice(name: str, more: str, configured: bool, tmp_path: Path) -> None:
+    capture = Path(captured(tmp_path, [arriving(invite(number=1)), arriving(invite(identity(), number=2))]))
+    (tmp_path / "empty.pcap").write_bytes(capture.read_bytes()[:24])
+    if not configured:
+        (tmp_path / "sbc-filter.toml").unlink()
+    command = [sys.executable, "-m", "sbc_filter", "explain", "empty.pcap", "-", name, *more.split()]
+    done = subprocess.run(command, capture_output=True, check=False, cwd=tmp_path, input=capture.read_bytes())
+    assert done.stdout.decode().splitlines()[0] == named(2)
+    assert done.stderr == b""
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_the_age_of_a_token(chain: tuple[str, ...], capsys: pytest.CaptureFixtur
     found = data(capsys, TOKEN, "--at", "2027-01-15T08:01:01Z", *chain, code=1)
     assert (found["outcome"], found["detail"]) == ("stale", "stale-date")
     (failed,) = [check for check in found["tokens"][0]["checks"] if check["state"] == "failed"]
-    assert failed["values"] == "iat 2027-01-15 08:00 UTC, arrival 2027-01-15 08:01 UTC: 61 s old, at most 60 s"
+    assert failed["values"] == "iat 2027-01-15T08:00:00Z, arrival 2027-01-15T08:01:01Z: 61 s old, at most 60 s"
 
 
 @pytest.mark.parametrize("parts", [".".join(TOKEN.split(".")[:2]), TOKEN.partition(".")[0]])
@@ -206,8 +206,9 @@ def test_where_a_certificate_is_from(
     assert data(capsys, TOKEN, *config, *chain[:2], code=0)["tokens"][0]["certificate"] == "from --certificate"
     certificate_path(tmp_path / "folder", X5U).unlink()
     found = data(capsys, TOKEN, *config, code=1)
-    assert found["tokens"][0]["certificate"] == "not here: fetch-refused"
-    assert f"the certificate of {X5U}: put it into the folder, or give --certificate or --fetch" in found["missing"]
+    assert found["tokens"][0]["certificate"] == "not here: neither given nor fetched"
+    put = f"put it into {tmp_path}/folder as {certificate_path(Path(), X5U)}"
+    assert f"the certificate of {X5U}: {put}, or give --certificate or --fetch" in found["missing"]
 
 
 def test_a_certificate_in_the_cache(tmp_path: Path, chain: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
@@ -272,7 +273,8 @@ def test_lines_from_an_editor(
         (b"BYE sip:a@b SIP/2.0\r\n\r\n", "the message is not an INVITE: only INVITEs are verified and signed"),
         (b"SIP/2.0 200 OK\r\n\r\n", "the message is not an INVITE"),
         (invite().replace(b"INVITE sip", b"CANCEL sip"), "the message is an ACK or CANCEL: only INVITEs carry tokens"),
-        (bytes(1 << 19), "is larger than 256 KiB"),
+        (bytes(1 << 19), "is larger than 256 KiB, and not a capture: give a part of it (grep, tail)"),
+        (bytes(1 << 25), "is larger than 16384 KiB, and not a capture: give a part of it (grep, tail)"),
         (f"Identity: ..{TOKEN[-86:]};info=<{X5U}>".encode(), "give the whole INVITE"),
     ],
 )
@@ -304,12 +306,56 @@ def test_a_folded_field_has_its_time_too(
     assert data(capsys, str(tmp_path / "call.sip"), *chain, code=0)["time"] == NOW
 
 
-@pytest.mark.parametrize("what", ["nonsense", "", "no.such.file!", "a\0b", "x" * 5000, "."])
+@pytest.mark.parametrize("what", ["nonsense", "", "no.such.file!", "a\0b", "x" * 5000])
 def test_what_is_nothing_is_wrong_usage(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", what]) == 2
+    shown = repr(what) if len(what) < 60 else f"'{what[:60]}…'"
     assert capsys.readouterr().err == (
-        "sbc-filter: what was given is neither a file nor an INVITE, an Identity header field, a PASSporT or a record\n"
+        f"sbc-filter: {shown} is neither a file nor an INVITE, an Identity header field, a PASSporT or a record\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("token", "label", "values"),
+    [
+        (identity(jose={"x5u": f"{X5U}x"}), "Certificate", "not here: neither given nor fetched"),
+        (identity(jose={"x5u": "http://a.example/x.pem"}), "Found", "http://a.example/x.pem"),
+        (identity(claims(attest="D")), "Found", 'attest "D"'),
+    ],
+)
+def test_one_value_is_not_called_compared(
+    token: str, label: str, values: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "call.sip").write_bytes(invite(token))
+    assert main(["explain", str(tmp_path / "call.sip")]) == 1
+    shown = capsys.readouterr().out
+    assert f"\n{label:13} {values}\n" in shown
+    assert "\nCompared" not in shown
+
+
+def test_a_misspelt_file_is_guessed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my.pcap").touch()
+    monkeypatch.chdir(tmp_path)
+    assert main(["explain", "my.pcp", "5"]) == 2
+    assert capsys.readouterr().err == (
+        "sbc-filter: 'my.pcp' is neither a file nor an INVITE, an Identity header field, a PASSporT or a record;"
+        " did you mean my.pcap?\n"
+    )
+
+
+def test_an_empty_file_is_called_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "my.pcap").touch()
+    assert main(["explain", str(tmp_path / "my.pcap"), "1"]) == 1
+    assert capsys.readouterr().err == f"sbc-filter: {tmp_path}/my.pcap is empty\n"
+
+
+def test_a_folder_is_one_of_captures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes").write_text("nothing")
+    assert main(["explain", str(tmp_path)]) == 1
+    why = f"1 file not read, hidden or not a capture: {tmp_path}/notes"
+    assert capsys.readouterr().err == f"sbc-filter: there is no capture in {tmp_path}: {why}\n"
 
 
 def test_a_file_that_holds_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -334,6 +380,7 @@ def test_a_call_that_is_only_observed(tmp_path: Path, capsys: pytest.CaptureFixt
     lines = said(capsys, str(tmp_path / "call.sip"), "--rules", str(tmp_path / "rules.toml"), code=1)
     at = lines.index("By r the filter would reject the call with 403, but only observes:")
     assert lines[at + 1] == "  SIP/2.0 403 Forbidden"
+    assert "  r: matches, observe, decides" in lines
 
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202e"

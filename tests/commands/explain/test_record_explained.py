@@ -109,6 +109,15 @@ def test_a_journal_is_explained_record_by_record(tmp_path: Path, capsys: pytest.
     assert lines(capsys, str(journal), code=0) == [f"2 {LEFT.replace('record', 'records')}"]
 
 
+def test_a_file_of_thousands_of_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is larger than any message."""
+    good = records(make_engine(), arriving(invite(identity())))[0].to_json() + "\n"
+    journal = tmp_path / "records.jsonl"
+    journal.write_text(good * 1000 + SPOOFED.to_json() + "\n")
+    shown = lines(capsys, str(journal), code=1)
+    assert (shown[0], shown[-1]) == ("invalid.orig-mismatch", f"1000 {LEFT.replace('record ', 'records ')}")
+
+
 @pytest.mark.parametrize(
     ("changes", "is_shown"),
     [({}, False), ({"verdict": "reject"}, True), ({"would": "drop"}, True), ({"outcome": "unparseable"}, True)],

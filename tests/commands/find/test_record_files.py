@@ -101,6 +101,20 @@ def test_a_large_file_may_unpack_to_more(tmp_path: Path, monkeypatch: pytest.Mon
     assert (reader.problems, reader.octets) == ([], file.size)
 
 
+def test_of_more_lines_than_are_kept_the_last_ones_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And it is said, of a compressed file as of standard input."""
+    monkeypatch.setattr(record_files_module, "_KEPT", 2)
+    data = b"x1\nx2\ny\nx3\n"
+    (tmp_path / "r.jsonl.1.gz").write_bytes(gzip.compress(data))
+    reader = Reader(lambda line: b"x" in line)
+    (file,) = record_files(tmp_path / "r.jsonl")
+    assert [*reader.lines(file)] == [*reader.forwards(io.BytesIO(data))] == [b"x3\n", b"x2\n"]
+    what = "has 3 lines that match: only the last 2 count"
+    assert reader.problems == [f"{file.path} {what}", f"standard input {what}"]
+    assert [*reader.forwards(io.BytesIO(b"x1\nx2"))] == [b"x2", b"x1\n"]
+    assert len(reader.problems) == 2
+
+
 def test_an_xz_file_that_asks_for_much_memory(tmp_path: Path) -> None:
     """As a block may: its header names the size of the dictionary (xz file format §5.3.1), here 4 GiB."""
     packed = lzma.compress(b"good\n", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20}])

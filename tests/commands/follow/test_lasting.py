@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sbc_filter.commands.follow.lasting import AGAIN, GONE, lasting
+from sbc_filter.commands.follow.lasting import AGAIN, GONE, OTHER, lasting
 from sbc_filter.errors import EnvironmentFault
 
 NONE = None  # no filter listens
@@ -62,6 +62,12 @@ def test_each_loss_of_a_steady_connection_is_said() -> None:
     assert scene.follow() == [*[{"outcome": "passed"}, AGAIN, 0.0] * 9, END]
 
 
+def test_each_loss_between_two_records_is_said() -> None:
+    """However soon it comes."""
+    first, second = {"outcome": "passed"}, {"outcome": "stale"}
+    assert Scene((first,), (second,), (), (END,)).follow() == [first, AGAIN, 0.0, second, AGAIN, 1.0, 2.0, END]
+
+
 @pytest.mark.parametrize("gone", [NONE, ()])
 def test_a_filter_that_does_not_come_back(gone: tuple[object, ...] | None) -> None:
     """Neither a socket that is missing, nor one that is closed at once, is tried for ever."""
@@ -69,6 +75,12 @@ def test_a_filter_that_does_not_come_back(gone: tuple[object, ...] | None) -> No
     with pytest.raises(EnvironmentFault, match=f"^{GONE}$"):
         scene.follow()
     assert scene.said == [{"outcome": "passed"}, AGAIN, 0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize("line", [b"HTTP/1.1 400 Bad Request\r\n", b"[1]\n", b"\xff\n", b"[" * 100_000 + b"\n"])
+def test_a_socket_of_another_program(line: bytes) -> None:
+    with pytest.raises(EnvironmentFault, match=f"^{OTHER}$"):
+        Scene((line,)).follow()
 
 
 def test_without_a_filter_it_does_not_begin() -> None:

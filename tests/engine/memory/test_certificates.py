@@ -168,3 +168,14 @@ def test_the_memory_asks_the_trust_store_once(policy: str, monkeypatch: pytest.M
     engine.set_trust_store(store(EMPTY, policy=policy))
     assert [calls.at(NOW + second) for second in range(5, 10)] == [PASSED] * 5
     assert asked == [NOW, NOW + 5]
+
+
+def test_an_error_that_is_kept_does_not_keep_the_packet() -> None:
+    """As it would by the functions on its stack, which have the packet in their variables."""
+    memory = CertificateMemory(TRUST)
+    for url, answer in (("https://a.example/", b"no certificate"), ("http://a.example/", None)):
+        if answer is not None:
+            memory.add_certificate(url, Answer(answer, None, NOW + 60), NOW)
+        known = memory.lookup(url, NOW)
+        assert isinstance(known, VerificationError)
+        assert known.__traceback__ is None

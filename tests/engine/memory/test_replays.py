@@ -24,6 +24,7 @@ from support.calls import (
     result,
     status,
 )
+from support.twin_signatures import twin
 
 from sbc_filter import __version__
 from sbc_filter.engine.engine import Engine
@@ -33,7 +34,6 @@ from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.shared_memory.shared_replays import SharedSeen
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.response import to_tag, top_via
-from sbc_filter.stir.passport import decode_segment, encode_segment
 
 PASSED, NOT_VALIDATED = "TN-Validation-Passed", "No-TN-Validation"
 TOKEN = identity()
@@ -47,7 +47,6 @@ def elsewhere(*headers: str, number: int = 2) -> bytes:
 
 FIRST, REPLAY = invite(TOKEN), elsewhere(TOKEN)
 REJECT = VERIFY + '[rule.on]\nreplayed = "reject"\n'
-ORDER_OF_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def outcome(engine: Engine, message: bytes, now: float = NOW, src: str = CARRIER) -> tuple[str, str | None]:
@@ -213,15 +212,6 @@ def test_it_does_not_matter_where_a_replay_comes_from() -> None:
     assert outcome(engine, FIRST) == NEW
     assert outcome(engine, REPLAY, src=CORE) == SEEN
     assert outcome(engine, changed(FIRST, (b"Max-Forwards: 70", b"Max-Forwards: 69")), src=CORE) == AGAIN
-
-
-def twin(header: str) -> str:
-    """The other signature (r, n-s) that verifies wherever (r, s) does, and that anybody can make."""
-    token, _, parameters = header.partition(";")
-    signed, _, signature = token.rpartition(".")
-    raw = decode_segment(signature.encode())
-    s = ORDER_OF_P256 - int.from_bytes(raw[32:], "big")
-    return f"{signed}.{encode_segment(raw[:32] + s.to_bytes(32, 'big')).decode()};{parameters}"
 
 
 def test_a_negated_signature_is_no_other_token() -> None:
