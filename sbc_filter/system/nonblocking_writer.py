@@ -38,18 +38,18 @@ class NonBlockingWriter:
 
     def put(self, data: bytes) -> int:
         """Write; returns the number of bytes written. `BlockingIOError` if none could be written in time, `OSError`."""
-        try:
-            return self._write(data)
-        except BlockingIOError:
-            now = time.monotonic()
-            if now < self._rests_until:
-                raise
-            waiting = select.poll()
-            waiting.register(self._descriptor, select.POLLOUT)
-            if not waiting.poll(_PATIENCE * 1000):
-                self._rests_until = now + _REST
-                raise
-            return self._write(data)
+        end: float | None = None
+        while True:
+            try:
+                return self._write(data)
+            except BlockingIOError:
+                now = time.monotonic()
+                if now < self._rests_until:
+                    raise
+                end = now + _PATIENCE if end is None else end
+                if now >= end or not self._has_room(end - now):
+                    self._rests_until = now + _REST
+                    raise
 
     def write(self, text: str) -> int:
         """The method of a file object that `logging` calls. Text that cannot be written is lost."""
@@ -62,6 +62,12 @@ class NonBlockingWriter:
         if self._socket is not None:
             self._socket.close()
         os.close(self._descriptor)
+
+    def _has_room(self, seconds: float) -> bool:
+        """Wait so long for room. Another process that writes there may take it first."""
+        waiting = select.poll()
+        waiting.register(self._descriptor, select.POLLOUT)
+        return bool(waiting.poll(round(seconds * 1000)))
 
     def _write(self, data: bytes) -> int:
         if self._socket is not None:

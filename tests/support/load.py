@@ -83,7 +83,7 @@ _CALLER = (
     + _REQUEST.format(again="", method="ACK", shift="-2", tag="[peer_tag_param]", cseq=1, more="User-Agent: SIPp")
     + '  <label id="2"/>\n</scenario>\n'
 )
-_ANSWER = """  <send{again}><![CDATA[
+_ANSWER = """  <send><![CDATA[
     SIP/2.0 200 OK
     [last_Via:]
     [last_From:]
@@ -97,14 +97,13 @@ _ANSWER = """  <send{again}><![CDATA[
 """
 _ANSWERER = (
     # An INVITE that is sent again may have been signed again, by the worker that took the place of another: for SIPp,
-    # which compares octets, it is a new message.
+    # which compares octets, it is a new message. The response is not sent again without one: a timer for that would
+    # hold the next response back.
     '<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario name="called">\n  <recv request="INVITE"/>\n'
     '  <label id="1"/>\n'
-    + _ANSWER.format(again=' retrans="500"', tag=";tag=[pid]-[call_number]")
+    + _ANSWER.format(tag=";tag=[pid]-[call_number]")
     + '  <recv request="INVITE" optional="true" next="1"/>\n'
-    '  <recv request="ACK" optional="true"/>\n  <recv request="BYE"/>\n'
-    + _ANSWER.format(again="", tag="")
-    + "</scenario>\n"
+    '  <recv request="ACK" optional="true"/>\n  <recv request="BYE"/>\n' + _ANSWER.format(tag="") + "</scenario>\n"
 )
 
 
@@ -275,7 +274,8 @@ class Load:
                 "17000",
             ),
             *("-t", self._mode, "-max_socket", "900"),
-            *("-m", str(self._count), "-r", str(rate), "-l", str(self._count), "-nostdin", "-timeout", "58s"),
+            *("-m", str(self._count), "-r", str(rate), "-l", str(self._count), "-nostdin", "-timeout", "118s"),
+            *("-max_invite_retrans", "7", "-max_non_invite_retrans", "20"),  # for a minute
             *("-trace_logs", "-log_file", str(self.folder / f"{direction}.log")),
             *("-trace_stat", "-stf", str(self.folder / f"{direction}.stat"), "-fd", "1"),
         )

@@ -78,6 +78,8 @@ class Soak:
                 due.pop(0)
                 self.looks.append(self._look(seconds, process.pid))
             eventually(self._settled, 4)
+            # What processes report may be seconds old, on a busy machine: of the last look, it is what came in all.
+            self.looks[-1].packets = _packets(self.state)
             # A program that has read the firewall rules is one for a moment.
             eventually(lambda: not zombies(process.pid), 4)
             self.faults += [f"process {pid} is a zombie" for pid in zombies(process.pid)]
@@ -122,9 +124,9 @@ class Soak:
     def _look(self, at: float, supervisor: int) -> Look:
         found = Look(at)
         found.pids = {"supervisor": supervisor}
-        for each in ask(self._file.with_name("control"), "status")["processes"]:
-            found.pids[each["name"]] = each["pid"]
-            found.packets[each["name"]] = each["counters"].get("packets", each["counters"].get("handed-on", 0))
+        state = ask(self._file.with_name("control"), "status")
+        found.pids |= {each["name"]: each["pid"] for each in state["processes"]}
+        found.packets = _packets(state)
         time.sleep(0.02)  # the connection of who asked is gone
         for name, pid in found.pids.items():
             found.memory[name], found.descriptors[name] = memory(pid), len(descriptors(pid))
@@ -152,6 +154,12 @@ class Soak:
                 self.faults.append(f"{counter}: {counters[counter]}")
         if "Traceback" in self.said or "restarting it" in self.said:
             self.faults.append(self.said)
+
+
+def _packets(state: dict[str, Any]) -> dict[str, int]:
+    """The packets of each process, by its name."""
+    counters = {each["name"]: each["counters"] for each in state["processes"]}
+    return {name: each.get("packets", each.get("handed-on", 0)) for name, each in counters.items()}
 
 
 def _cell(taken: Memory, opened: int) -> str:

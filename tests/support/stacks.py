@@ -11,6 +11,7 @@ each with one line of JSON:
 - `marks`: [place, name, value] of everything in which a mark could be read, after the escapes that the stack undoes.
 """
 
+import contextlib
 import functools
 import importlib.util
 import json
@@ -123,7 +124,9 @@ _ALONE = ("sofia", "kamailio")
 
 def _apart(command: Sequence[str]) -> list[str]:
     script = 'ip link set lo up && exec "$0" "$@"'
-    return ["unshare", "--map-root-user", "--net", "sh", "-c", script, *command]
+    # In a process namespace, those that the driver started end with it, even if it is killed.
+    namespaces = ("--map-root-user", "--net", "--pid", "--fork", "--kill-child")
+    return ["unshare", *namespaces, "sh", "-c", script, *command]
 
 
 class Stack:
@@ -147,16 +150,30 @@ class Stack:
         except BrokenPipeError:
             line = b""
         if line is None or not line.endswith(b"\n"):
-            self.close()
+            self.kill()
             self.faults += 1
             return Seen("hung" if line is None else "crashed")
         return _seen(json.loads(line))
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, which tidies up after its last message."""
+        if self.process is not None:
+            assert self.process.stdin is not None
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                self.process.stdin.close()
+                self.process.wait(SECONDS)
+            self.kill()
+
+    def kill(self) -> None:
+        """End the process that hangs or has crashed."""
         if self.process is not None:
             self.process.kill()
-            self.process.communicate()
+            self.process.wait()
+            assert self.process.stdin is not None
+            assert self.process.stdout is not None
+            with contextlib.suppress(OSError):
+                self.process.stdin.close()
+            self.process.stdout.close()
             self.process = None
 
     def _start(self) -> "subprocess.Popen[bytes]":

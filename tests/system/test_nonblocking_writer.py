@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import select
 from io import StringIO
 
 import pytest
@@ -37,6 +38,35 @@ def test_a_log_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     os.close(writing)
     with os.fdopen(reading, "rb") as reader:
         assert set(reader.read().split(b"\n")) == {b"x" * 4000 + b"\\ud800", b""}
+
+
+def test_another_process_takes_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait goes on until there is room for this line, too."""
+    reading, writing = os.pipe()
+    outlet = NonBlockingWriter(writing)
+    for _ in range(16):  # all that a pipe takes
+        outlet.put(b"o" * 4096)
+    waits = 0
+
+    class Poll:
+        def register(self, _descriptor: int, _events: int) -> None:
+            pass
+
+        def poll(self, _milliseconds: float) -> list[tuple[int, int]]:
+            nonlocal waits
+            waits += 1
+            if waits == 3:
+                os.read(reading, 4096)
+            return [(writing, select.POLLOUT)]  # twice, what was free is taken before we write
+
+    monkeypatch.setattr("sbc_filter.system.nonblocking_writer.select.poll", Poll)
+    monkeypatch.setattr("sbc_filter.system.nonblocking_writer._PATIENCE", 3600.0)
+    assert outlet.put(b"x" * 4096) == 4096
+    assert waits == 3
+    outlet.close()
+    os.close(writing)
+    with os.fdopen(reading, "rb") as reader:
+        assert reader.read().endswith(b"o" + b"x" * 4096)
 
 
 def test_what_is_logged_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
