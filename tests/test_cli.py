@@ -513,6 +513,45 @@ def test_check_warns_of_what_is_hardly_meant(tmp_path: Path, capsys: pytest.Capt
     assert f"warning: {rules} has no rule: every call passes as it is\n" in capsys.readouterr().out
 
 
+TCP_RULE = '[[rule]]\nname = "a"\ntransport = "tcp"\naction = "pass"\n'
+UDP_TRUNK = '[trunks.old]\naddresses = ["198.51.100.7"]\ntransport = "udp"\n'
+OF_UDP_TRUNK = UDP_TRUNK + TCP_RULE.replace("action", 'trunk = "old"\naction')
+NEVER = "rule 'a' is never reached: "
+
+
+@pytest.mark.parametrize(
+    ("relay", "rules", "said"),
+    [
+        (False, TCP_RULE, [f"{NEVER}it is for TCP, and [relay].enabled is false"]),
+        (True, TCP_RULE, []),
+        (False, TCP_RULE.replace('"tcp"', '["tcp", "udp"]'), []),
+        (True, OF_UDP_TRUNK, [f"{NEVER}its trunks do not have its transport"]),
+        (True, OF_UDP_TRUNK.replace('"udp"', '["udp", "tcp"]'), []),
+        (
+            True,
+            TCP_RULE + TCP_RULE.replace('"a"', '"b"'),
+            ["rule 'b' is never reached: 'a' before it takes every such"],
+        ),
+        (True, TCP_RULE + '[[rule]]\nname = "b"\naction = "pass"\n', []),
+        (
+            True,
+            TCP_RULE.replace('"tcp"', '["tcp", "udp"]') + TCP_RULE.replace('"a"', '"b"'),
+            ["rule 'b' is never reached: 'a' before it takes every such"],
+        ),
+    ],
+)
+def test_check_warns_of_rules_for_a_transport_that_their_calls_do_not_have(
+    relay: bool, rules: str, said: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "sbc-filter.toml"
+    file.write_text("[relay]\nenabled = true\n" if relay else "")
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "a.toml").write_text(rules)
+    assert main(["check", "--config", str(file)]) == 0
+    warned = [line for line in capsys.readouterr().out.splitlines() if "is never reached" in line]
+    assert [line.partition(".toml: ")[2].removesuffix(" call") for line in warned] == said
+
+
 @pytest.mark.parametrize("name", ["folder", "folder/", "link", "."])
 def test_check_refuses_a_folder_in_place_of_the_file_of_records(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

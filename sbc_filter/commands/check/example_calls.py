@@ -28,6 +28,7 @@ _SBC, _SBC_V6 = "192.0.2.1", "2001:db8::1"  # where the configuration does not n
 _ORIGID = "00000000-0000-4000-8000-000000000000"
 _CALL_ID = re.compile(rb"^((?:call-id|i)[ \t]*:[ \t]*)", re.IGNORECASE | re.MULTILINE)
 _DATE = re.compile(rb"^date[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
+_VIA = re.compile(rb"^(?:via|v)[ \t]*:[ \t]*SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([a-z]+)", re.IGNORECASE | re.MULTILINE)
 _IDENTITY = re.compile(rb"^(?:identity|y)[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -35,8 +36,9 @@ class ExampleFault(FilterError):
     """An example cannot be run; one sentence."""
 
 
-def flow_of(example: Example, conditions: Conditions, setup: Setup) -> Flow:
-    """The addresses of the call: those of the example, or of the first trunk that the rule names."""
+def flow_of(example: Example, conditions: Conditions, setup: Setup, message: bytes = b"") -> Flow:
+    """The addresses of the call: those of the example, or of the first trunk that the rule names. `message` is its
+    own, if it has one."""
     trunks = {trunk.name: trunk for trunk in setup.trunks}
     given = example.sender or example.target
     outbound = bool(example.target) or (not example.sender and conditions.direction is Direction.OUTBOUND)
@@ -46,7 +48,7 @@ def flow_of(example: Example, conditions: Conditions, setup: Setup) -> Flow:
     else:
         peer, port = _address(trunk, setup), 5060
     sbc, sbc_port = _side(trunk, peer, setup)
-    transport = TRANSPORTS[0] if trunk is None or TRANSPORTS[0] in trunk.transport else min(trunk.transport)
+    transport = example.transport or _via(message) or _transport(conditions, trunk)
     name = trunk.interface if trunk is not None else ""
     ways = Interfaces(name, name) if name else None
     if outbound:
@@ -54,10 +56,10 @@ def flow_of(example: Example, conditions: Conditions, setup: Setup) -> Flow:
     return Flow(peer, port, sbc, sbc_port, transport, ways)
 
 
-def message_of(example: Example, folder: Path, flow: Flow, at: float, laboratory: Laboratory | None) -> bytes:
-    """The INVITE of an example without capture; `ExampleFault`. `laboratory` signs the token of a made call."""
+def given_message(example: Example, folder: Path) -> bytes:
+    """The INVITE that an example has in a file or in itself, empty if it is made up; `ExampleFault`."""
     if not example.message:
-        return _made(example, flow, at, laboratory)
+        return b""
     if "\n" in example.message:
         data = example.message.encode()
     else:
@@ -105,7 +107,8 @@ def laboratory_for(token: ExampleToken, at: float) -> Laboratory:
     return Maker(at - max(token.age, 0.0)).laboratory(token.spc)
 
 
-def _made(example: Example, flow: Flow, at: float, laboratory: Laboratory | None) -> bytes:
+def made_message(example: Example, flow: Flow, at: float, laboratory: Laboratory | None) -> bytes:
+    """The INVITE of an example without a message of its own; `laboratory` signs its token."""
     caller, called = _uri(example.caller, "caller.example"), _uri(example.called, _host(flow.dst))
     lines = [
         f"INVITE {called} SIP/2.0",
@@ -139,6 +142,20 @@ def _uri(party: str, host: str) -> str:
     if party.startswith(("sip:", "sips:")):
         return party
     return f"sip:+{party}@{host};user=phone" if party.isdigit() and len(party) > 6 else f"sip:{party}@{host}"
+
+
+def _via(message: bytes) -> str:
+    """The transport by which a message says that it comes; empty if it does not, or by another one."""
+    found = _VIA.search(unfolded(message))
+    named = found[1].decode().lower() if found is not None else ""
+    return named if named in TRANSPORTS else ""
+
+
+def _transport(conditions: Conditions, trunk: Trunk | None) -> str:
+    """A transport of the trunk, by which the rule matches if there is one."""
+    of_trunk = frozenset(TRANSPORTS) if trunk is None else trunk.transport
+    allowed = of_trunk & (conditions.transport or of_trunk) or of_trunk
+    return next(each for each in TRANSPORTS if each in allowed)
 
 
 def _is_v6(address: str) -> bool:
