@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from sbc_filter.counters import CounterName, is_power_of_two
 from sbc_filter.engine.call.network import Flow, Interfaces
 from sbc_filter.packet.ip import sender_of
-from sbc_filter.relay.connection import Connection, Owner, reset_when_closed
+from sbc_filter.relay.connection import Connection, Owner, probe_when_idle, reset_when_closed
 from sbc_filter.relay.limits import Senders
 from sbc_filter.relay.transparent import Opener
 
@@ -61,7 +61,7 @@ class Acceptor:
     def gone(self, connection: Connection) -> None:
         """A connection is closed."""
         self.connections.discard(connection)
-        self._senders.remove(sender_of(connection.flow.src))
+        self._senders.remove(connection.sender)
 
     def _watch(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
         if not self._closed:
@@ -87,14 +87,15 @@ class Acceptor:
         reset_when_closed(near)
         source, target = near.getpeername(), near.getsockname()
         flow = Flow(source[0], source[1], target[0], target[1], "tcp", _NO_INTERFACE)
-        sender, limits = sender_of(flow.src), self._owner.limits
+        opened_by_sbc = self._owner.place(flow).direction == "outbound"
+        sender, limits = sender_of(flow.dst if opened_by_sbc else flow.src), self._owner.limits
         if len(self.connections) + len(self._opening) >= limits.connections:
             self._refuse(near, flow, CounterName.RELAY_LIMIT_CONNECTIONS)
         elif self._senders[sender] >= limits.connections_per_peer:
             self._refuse(near, flow, CounterName.RELAY_LIMIT_PEER)
         else:
             self._senders.add(sender)
-            task = loop.create_task(self._open(near, flow))
+            task = loop.create_task(self._open(near, flow, sender))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
 
@@ -104,19 +105,21 @@ class Acceptor:
         if is_power_of_two(self._count[counter]):
             _LOG.warning("%s to %s over TCP: %s%s; %d so far", flow.src, flow.dst, counter, why, self._count[counter])
 
-    async def _open(self, near: socket.socket, flow: Flow) -> None:
+    async def _open(self, near: socket.socket, flow: Flow, sender: str) -> None:
         """Open the far side, then read both. The near side is reset if that fails."""
         with contextlib.ExitStack() as undo:
             undo.callback(near.close)
-            undo.callback(self._senders.remove, sender_of(flow.src))
+            undo.callback(self._senders.remove, sender)
             try:
                 far = await self._far_side(flow)
             except OSError as error:
                 self._refuse(near, flow, CounterName.RELAY_FAR_SIDE_REFUSED, f": {error.strerror or 'no answer'}")
                 return
             undo.callback(far.close)
+            for each in (near, far):
+                probe_when_idle(each)
             loop = asyncio.get_running_loop()
-            connection = Connection(flow, self._owner, self._buffer)
+            connection = Connection(flow, sender, self._owner, self._buffer)
             await loop.connect_accepted_socket(lambda: connection.far, far)
             await loop.connect_accepted_socket(lambda: connection.near, near)
             undo.pop_all()

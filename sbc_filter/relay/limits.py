@@ -7,7 +7,11 @@ K = TypeVar("K")
 
 
 class Limits(NamedTuple):
-    """Connections are counted by sender: an IPv4 address, or the first 64 bits of an IPv6 address."""
+    """Connections are counted by sender: an IPv4 address, or the first 64 bits of an IPv6 address.
+
+    It is the end that is not the SBC's, whichever of them opened the connection. Where the SBC's addresses are not
+    known, it is the end that opened it.
+    """
 
     connections: int = 4096
     """Connections at a time. More are reset at once."""

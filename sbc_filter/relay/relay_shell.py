@@ -20,7 +20,6 @@ from sbc_filter.engine.memory.parking import Parking, Ticket
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import ACCEPT, Answer, AnyAnswer, Need, Verdict
 from sbc_filter.outcomes import Detail
-from sbc_filter.packet.ip import sender_of
 from sbc_filter.relay.acceptor import Acceptor
 from sbc_filter.relay.connection import Connection
 from sbc_filter.relay.direction import AnyFault, Passage
@@ -220,7 +219,7 @@ class RelayShell:
             limit = connection.check(now)
             if limit:
                 self._count[_LIMITS[limit]] += 1
-        sizes = {each: (sender_of(each.flow.src), each.size) for each in self._connections if each.size}
+        sizes = {each: (each.sender, each.size) for each in self._connections if each.size}
         for connection in to_reset(sizes, self.limits.octets):
             self._count[CounterName.RELAY_LIMIT_MEMORY] += 1
             connection.reset()
@@ -256,7 +255,7 @@ class RelayShell:
 
     def may_pass(self, flow: Flow, fault: AnyFault) -> bool:
         """Whether a stream that cannot be read passes: where it is only observed."""
-        passes = self._engine.place(flow).observed
+        passes = self.place(flow).observed
         counter = CounterName.RELAY_UNFILTERED_STREAMS if passes else CounterName.RELAY_REFUSED_STREAMS
         self._count[counter] += 1
         self._count[f"relay-fault.{fault}"] += 1
@@ -264,6 +263,10 @@ class RelayShell:
             what = "passes unread" if passes else "is reset"
             _LOG.warning("%s to %s over TCP: %s: %s; %d so far", flow.src, flow.dst, fault, what, self._count[counter])
         return passes
+
+    def place(self, flow: Flow) -> Position:
+        """What a flow says about each of its messages."""
+        return self._engine.place(flow)
 
     def gone(self, connection: Connection) -> None:
         """A connection is closed."""
@@ -358,7 +361,7 @@ class RelayShell:
         self._give_up(passage)
 
     def _give_up(self, passage: Passage) -> None:
-        direction = self._engine.place(passage.flow).direction
+        direction = self.place(passage.flow).direction
         policy = all(self._fail_open.values()) if direction is None else self._fail_open[direction]
         passage.give_up(passes=policy or self.pass_on_errors)
 

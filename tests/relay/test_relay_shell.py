@@ -1,5 +1,6 @@
 """The relay over loopback: real sockets, a real engine, real certificates."""
 
+import asyncio
 import contextlib
 import errno
 import gc
@@ -321,6 +322,35 @@ def test_a_stream_that_cannot_be_read_where_all_is_observed() -> None:
         assert (count(made, "relay-unfiltered-streams"), count(made, "relay-fault.tls")) == (1, 1)
 
 
+def test_a_stream_that_passed_unread_is_reset_when_the_observation_is_over() -> None:
+    engine = make_engine(sbc=[SBC])
+    engine.observe(Observation(everything=True))
+    with relayed(engine) as made:
+        near, far = made.connect()
+        near.sendall(b"\0")
+        assert exactly(far, b"\0") == b"\0"
+        over = threading.Event()
+        made.shell.soon(lambda: engine.observe(Observation()))
+        made.shell.soon(over.set)
+        assert over.wait(LONG)
+        near.sendall(CALL)
+        assert is_reset(near)
+        assert is_reset(far)
+        assert (count(made, "relay-unfiltered-streams"), count(made, "relay-refused-streams")) == (1, 1)
+
+
+def test_the_kernel_looks_whether_silent_peers_are_there() -> None:
+    with relayed() as made:
+        made.connect()
+        (connection,) = made.shell._connections
+        for side in connection.sides:
+            assert side._transport is not None
+            opened = side._transport.get_extra_info("socket")
+            assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            options = socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT
+            assert [opened.getsockopt(socket.IPPROTO_TCP, each) for each in options] == [60, 20, 3]
+
+
 def test_a_peer_that_does_not_read_stops_the_other() -> None:
     """And nothing is lost when it reads again."""
     with relayed() as made:
@@ -362,6 +392,22 @@ def test_too_many_connections_of_one_peer() -> None:
         send_reset(near)
         assert eventually(lambda: count(made, "relay-connections-now") == 2)
         made.connect()
+
+
+def test_connections_that_the_sbc_opens_count_for_the_peers_that_it_calls() -> None:
+    """Otherwise the SBC, which has connections to all its peers, would be the first one to be limited."""
+    with relayed(make_engine(sbc=[PEER]), limits=Limits(connections_per_peer=1)) as made:
+        made.connect()
+        assert is_refused(made)
+        another = socket.create_server(("127.0.0.8", 0))
+        another.setblocking(False)
+        made.shell._acceptor._listeners.append(another)  # another address that it calls
+        made.shell.soon(lambda: made.shell._acceptor._watch(asyncio.get_running_loop(), another))
+        near = made.opened.enter_context(socket.create_connection(another.getsockname(), LONG, (PEER, 0)))
+        far = made.opened.enter_context(made.server.accept()[0])
+        near.sendall(OPTIONS)
+        assert exactly(far, OPTIONS) == OPTIONS
+        assert count(made, "relay-limit-peer") == 1
 
 
 def test_too_many_connections() -> None:
