@@ -17,12 +17,12 @@ from sbc_filter.engine.call.network import Flow, Interfaces
 from sbc_filter.packet.ip import sender_of
 from sbc_filter.relay.connection import Connection, Owner, probe_when_idle, reset_when_closed
 from sbc_filter.relay.limits import Senders
+from sbc_filter.relay.read_buffer import ReadBuffer
 from sbc_filter.relay.transparent import Opener
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE = 16  # connections that are accepted before others are read again
 _PAUSE = 0.05  # seconds without accepting, while no file can be opened
-_BUFFER = 1 << 16  # octets that are read at a time, from all connections into one buffer
 _NO_INTERFACE = Interfaces("", "")  # a socket does not say by which one its peer's packets came
 _PORT_TAKEN = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 
@@ -36,7 +36,7 @@ class Acceptor:
         self._opener = opener
         self._count = count
         self._senders = Senders()
-        self._buffer = memoryview(bytearray(_BUFFER))
+        self._buffer = ReadBuffer(self._senders)
         self._opening: set[asyncio.Task[None]] = set()
         self._closed = False
         self.connections: set[Connection] = set()

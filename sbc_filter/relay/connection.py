@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from sbc_filter.engine.call.network import Flow, Position
 from sbc_filter.relay.direction import AnyFault, Direction, Passage
 from sbc_filter.relay.limits import Limits
+from sbc_filter.relay.read_buffer import ReadBuffer
 
 _PROBES = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 20), (socket.TCP_KEEPCNT, 3))  # seconds, and how many
 _RESET, _LINGER = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)  # struct linger: whether, and for how many seconds
@@ -42,8 +43,8 @@ class Owner(Protocol):
 class Connection:
     """Two sides; `near` is the peer that opened the connection."""
 
-    def __init__(self, flow: Flow, sender: str, owner: Owner, buffer: memoryview) -> None:
-        """`flow` leads from the near peer to the far one, `buffer` may be shared between connections."""
+    def __init__(self, flow: Flow, sender: str, owner: Owner, buffer: ReadBuffer) -> None:
+        """`flow` leads from the near peer to the far one, `buffer` is shared between connections."""
         self.flow = flow
         self.sender = sender
         """The end that is not the SBC's: what it uses is limited."""
@@ -126,7 +127,7 @@ class Side(asyncio.BufferedProtocol):
 
     other: "Side"
 
-    def __init__(self, connection: Connection, flow: Flow, buffer: memoryview) -> None:
+    def __init__(self, connection: Connection, flow: Flow, buffer: ReadBuffer) -> None:
         self._connection = connection
         self._owner = connection.owner
         self._buffer = buffer
@@ -156,13 +157,13 @@ class Side(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read to."""
-        return self._buffer
+        return self._buffer.portion(self._connection.sender)
 
     def buffer_updated(self, nbytes: int) -> None:
         """Octets came."""
         self._connection.touched = self._owner.monotonic()
         self.reading = True
-        self.direction.feed(bytes(self._buffer[:nbytes]))
+        self.direction.feed(self._buffer.received(nbytes))
         self.reading = False
         self._note_begin()
         self._connection.regulate()
