@@ -11,6 +11,7 @@ import struct
 from typing import Protocol, cast
 
 from sbc_filter.engine.call.network import Flow, Position
+from sbc_filter.engine.verdict import Party
 from sbc_filter.relay.direction import AnyFault, Direction, Passage
 from sbc_filter.relay.limits import Limits
 from sbc_filter.relay.read_buffer import ReadBuffer
@@ -43,10 +44,10 @@ class Owner(Protocol):
 class Connection:
     """Two sides; `near` is the peer that opened the connection."""
 
-    def __init__(self, flow: Flow, sender: str, owner: Owner, buffer: ReadBuffer) -> None:
+    def __init__(self, flow: Flow, party: Party, owner: Owner, buffer: ReadBuffer) -> None:
         """`flow` leads from the near peer to the far one, `buffer` is shared between connections."""
         self.flow = flow
-        self.sender = sender
+        self.party = party
         """The end that is not the SBC's: what it uses is limited."""
         self.owner = owner
         back = flow._replace(src=flow.dst, sport=flow.dport, dst=flow.src, dport=flow.sport)
@@ -157,7 +158,7 @@ class Side(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read to."""
-        return self._buffer.portion(self._connection.sender)
+        return self._buffer.portion(self._connection.party.sender)
 
     def buffer_updated(self, nbytes: int) -> None:
         """Octets came."""

@@ -14,7 +14,7 @@ class Limits(NamedTuple):
     """
 
     connections: int = 4096
-    """Connections at a time. More are reset at once."""
+    """Connections at a time. More are reset at once. Those of trunks take places of those of peers without one."""
     connections_per_peer: int = 256
     """Connections at a time from one sender. More are reset at once."""
     connect_seconds: float = 10.0

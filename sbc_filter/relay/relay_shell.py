@@ -219,7 +219,7 @@ class RelayShell:
             limit = connection.check(now)
             if limit:
                 self._count[_LIMITS[limit]] += 1
-        sizes = {each: (each.sender, each.size) for each in self._connections if each.size}
+        sizes = {each: (each.party.sender, each.size) for each in self._connections if each.size}
         for connection in to_reset(sizes, self.limits.octets):
             self._count[CounterName.RELAY_LIMIT_MEMORY] += 1
             connection.reset()

@@ -394,6 +394,32 @@ def test_too_many_connections_of_one_peer() -> None:
         made.connect()
 
 
+def test_a_trunk_takes_the_place_of_a_peer_without_one_that_is_silent_longest() -> None:
+    """Otherwise sixteen hosts that nobody knows would keep a carrier out."""
+    fake = FakeTime()
+    trunk = '[trunks.carrier]\naddresses = ["127.0.0.9"]\n'
+    with relayed(
+        make_engine(trunk + VERIFY, sbc=[SBC]), limits=Limits(connections=2), monotonic=fake.monotonic
+    ) as made:
+        first, _ = made.connect()
+        fake.now += 1
+        second, far = made.connect()
+        fake.now += 1
+        first.sendall(OPTIONS)
+        assert eventually(lambda: count(made, "relay-messages") == 1)
+        assert is_refused(made)
+        for _ in range(2):
+            carrier = made.opened.enter_context(socket.create_connection(made.address, LONG, ("127.0.0.9", 0)))
+            made.opened.enter_context(made.server.accept()[0])
+            assert is_reset(second)
+            second = first
+        with contextlib.suppress(ConnectionResetError):
+            carrier = made.opened.enter_context(socket.create_connection(made.address, LONG, ("127.0.0.9", 0)))
+            assert is_reset(carrier)
+        assert eventually(lambda: count(made, "relay-limit-connections") == 4)
+        assert is_reset(far)
+
+
 def test_connections_that_the_sbc_opens_count_for_the_peers_that_it_calls() -> None:
     """Otherwise the SBC, which has connections to all its peers, would be the first one to be limited."""
     with relayed(make_engine(sbc=[PEER]), limits=Limits(connections_per_peer=1)) as made:
