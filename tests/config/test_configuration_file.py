@@ -149,7 +149,16 @@ def test_every_key_of_the_relay() -> None:
     text = 'enabled = true\nport = 7\nexisting = "reset"\nunfiltered_ports = []\nconnections = 8\n'
     text += "connections_per_peer = 9\nmessage_seconds = 10\nidle_seconds = 11\n"
     found = parse("c.toml", f"[relay]\n{text}", FOLDER).relay
-    assert found == RelaySettings(True, 7, "reset", (), 8, 9, 10, 11)
+    assert found == RelaySettings(
+        enabled=True,
+        port=7,
+        existing="reset",
+        unfiltered_ports=(),
+        connections=8,
+        connections_per_peer=9,
+        message_seconds=10,
+        idle_seconds=11,
+    )
 
 
 def test_the_defaults() -> None:
