@@ -23,14 +23,14 @@ from sbc_filter.outcomes import Detail
 from sbc_filter.relay.acceptor import Acceptor
 from sbc_filter.relay.connection import Connection
 from sbc_filter.relay.direction import AnyFault, Passage
-from sbc_filter.relay.limits import Limits, to_reset
+from sbc_filter.relay.limits import Limits
 from sbc_filter.relay.transparent import Opener
+from sbc_filter.relay.upkeep import Upkeep
 from sbc_filter.system.steady_clock import SteadyClock
 
 _LOG = logging.getLogger(__name__)
 _SLICE = 32  # answers, and as many deadlines, that are handled before sockets are read again
 _TICK = 0.5  # seconds
-_LIMITS = {"idle": CounterName.RELAY_LIMIT_IDLE, "message": CounterName.RELAY_LIMIT_MESSAGE}
 
 P = ParamSpec("P")
 Handled = Callable[[Record, Passage, Verdict], None]
@@ -103,6 +103,7 @@ class RelayShell:
         self._jobs: deque[Callable[[], None]] = deque()
         self._attended: list[tuple[Attended, Callable[[], None]]] = []
         self._acceptor = Acceptor(self, listeners, opener, self._count)
+        self._upkeep = Upkeep(self._connections, self.limits, monotonic, self._count)
         self._stop = False
         self._ended: asyncio.Event | None = None
         self._closing = False
@@ -165,7 +166,7 @@ class RelayShell:
         self._acceptor.start(loop)
         try:
             while not self._stop:
-                self._guarded(self._check_limits)
+                await self._look()
                 if tick is not None:
                     self._guarded(self._tick, tick)
                 await self._wait(min(_TICK, self._patience))
@@ -212,17 +213,13 @@ class RelayShell:
         """An error in a call by the loop itself."""
         self._blame(CounterName.ENGINE_ERRORS, context.get("exception"))
 
-    def _check_limits(self) -> None:
+    async def _look(self) -> None:
         self._clock()  # also without messages a clock that was set is to be noticed
-        now = self.monotonic()
-        for connection in list(self._connections):
-            limit = connection.check(now)
-            if limit:
-                self._count[_LIMITS[limit]] += 1
-        sizes = {each: (each.party.sender, each.size) for each in self._connections if each.size}
-        for connection in to_reset(sizes, self.limits.octets):
-            self._count[CounterName.RELAY_LIMIT_MEMORY] += 1
-            connection.reset()
+        try:
+            await self._upkeep.look()
+        except Exception as error:
+            self._failure = self._failure or error
+            self.stop()
 
     async def _drain(self) -> None:
         """Accept no more, decide what waits, and give connections time to finish what has begun."""
