@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sbc_filter.assembly.setup import Setup
-from sbc_filter.commands.explain.material import claims_of, unfolded
+from sbc_filter.commands.explain.material import claims_of, stated_transport, unfolded
 from sbc_filter.engine.call.network import Flow, Interfaces
 from sbc_filter.errors import FilterError, reason
 from sbc_filter.lab.certificate_maker import X5U, Laboratory, Maker, key_pem
@@ -28,7 +28,6 @@ _SBC, _SBC_V6 = "192.0.2.1", "2001:db8::1"  # where the configuration does not n
 _ORIGID = "00000000-0000-4000-8000-000000000000"
 _CALL_ID = re.compile(rb"^((?:call-id|i)[ \t]*:[ \t]*)", re.IGNORECASE | re.MULTILINE)
 _DATE = re.compile(rb"^date[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
-_VIA = re.compile(rb"^(?:via|v)[ \t]*:[ \t]*SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([a-z]+)", re.IGNORECASE | re.MULTILINE)
 _IDENTITY = re.compile(rb"^(?:identity|y)[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -48,7 +47,7 @@ def flow_of(example: Example, conditions: Conditions, setup: Setup, message: byt
     else:
         peer, port = _address(trunk, setup), 5060
     sbc, sbc_port = _side(trunk, peer, setup)
-    transport = example.transport or _via(message) or _transport(conditions, trunk)
+    transport = example.transport or stated_transport(message) or _transport(conditions, trunk)
     name = trunk.interface if trunk is not None else ""
     ways = Interfaces(name, name) if name else None
     if outbound:
@@ -142,13 +141,6 @@ def _uri(party: str, host: str) -> str:
     if party.startswith(("sip:", "sips:")):
         return party
     return f"sip:+{party}@{host};user=phone" if party.isdigit() and len(party) > 6 else f"sip:{party}@{host}"
-
-
-def _via(message: bytes) -> str:
-    """The transport by which a message says that it comes; empty if it does not, or by another one."""
-    found = _VIA.search(unfolded(message))
-    named = found[1].decode().lower() if found is not None else ""
-    return named if named in TRANSPORTS else ""
 
 
 def _transport(conditions: Conditions, trunk: Trunk | None) -> str:
