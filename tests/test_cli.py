@@ -265,6 +265,19 @@ def test_signing(lab: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[b
     assert done.stderr == b"sbc-filter: not signed: already-signed, shaken-present; rule: sign\n"
 
 
+def test_signing_by_a_rule_for_tcp(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """The INVITE leaves by the transport of its first Via."""
+    assert main(["pki", str(tmp_path / "lab")]) == 0
+    sign = tmp_path / "lab" / "rules" / "20-sign.toml"
+    sign.write_text(sign.read_text().replace("[[rule]]\n", '[[rule]]\ntransport = "tcp"\n'))
+    call, settings = tmp_path / "call.sip", str(tmp_path / "lab" / "sbc-filter.toml")
+    for transport, code in ((b"UDP", 1), (b"TCP", 0)):
+        call.write_bytes(INVITE.replace(b"SIP/2.0/UDP", b"SIP/2.0/" + transport))
+        capfdbinary.readouterr()
+        assert main(["sign", str(call), "--config", settings]) == code
+        assert (b"\r\nIdentity: " in capfdbinary.readouterr().out) is (transport == b"TCP")
+
+
 def test_signing_in_an_outage(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """The file of `bypass` is looked at beside the rules; `check` says that it is there."""
     assert main(["pki", str(tmp_path / "lab")]) == 0

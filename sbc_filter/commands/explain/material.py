@@ -167,7 +167,7 @@ def unfolded(message: bytes) -> bytes:
 
 
 def stated_transport(message: bytes) -> str:
-    """The transport by which a message says that it comes, in its first Via: `udp` or `tcp`; empty for anything else."""
+    """The transport by which a message comes, as its first Via says: `udp` or `tcp`; empty for anything else."""
     found = _VIA.search(unfolded(message))
     named = found[1].decode().lower() if found is not None else ""
     return named if named in TRANSPORTS else ""
