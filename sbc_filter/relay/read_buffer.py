@@ -6,8 +6,8 @@ hardly more than one would: each read is decided to its end before the next conn
 
 from sbc_filter.relay.limits import Senders
 
-SIZE = 1 << 16
-"""Octets that a peer with one connection may send at a time."""
+SIZE = 1 << 14
+"""Octets that a peer with one connection may send at a time. The dearest of them take some ten milliseconds."""
 LEAST = 1 << 11
 """Octets at a time at least: an INVITE with its token fits."""
 
