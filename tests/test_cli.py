@@ -265,6 +265,19 @@ def test_signing(lab: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[b
     assert done.stderr == b"sbc-filter: not signed: already-signed, shaken-present; rule: sign\n"
 
 
+def test_signing_by_a_rule_for_tcp(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """The INVITE leaves by the transport of its first Via."""
+    assert main(["pki", str(tmp_path / "lab")]) == 0
+    sign = tmp_path / "lab" / "rules" / "20-sign.toml"
+    sign.write_text(sign.read_text().replace("[[rule]]\n", '[[rule]]\ntransport = "tcp"\n'))
+    call, settings = tmp_path / "call.sip", str(tmp_path / "lab" / "sbc-filter.toml")
+    for transport, code in ((b"UDP", 1), (b"TCP", 0)):
+        call.write_bytes(INVITE.replace(b"SIP/2.0/UDP", b"SIP/2.0/" + transport))
+        capfdbinary.readouterr()
+        assert main(["sign", str(call), "--config", settings]) == code
+        assert (b"\r\nIdentity: " in capfdbinary.readouterr().out) is (transport == b"TCP")
+
+
 def test_signing_in_an_outage(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """The file of `bypass` is looked at beside the rules; `check` says that it is there."""
     assert main(["pki", str(tmp_path / "lab")]) == 0
@@ -511,6 +524,45 @@ def test_check_warns_of_what_is_hardly_meant(tmp_path: Path, capsys: pytest.Capt
     (rules / "redirect.toml").unlink()
     assert main(["check", "--config", str(file)]) == 0
     assert f"warning: {rules} has no rule: every call passes as it is\n" in capsys.readouterr().out
+
+
+TCP_RULE = '[[rule]]\nname = "a"\ntransport = "tcp"\naction = "pass"\n'
+UDP_TRUNK = '[trunks.old]\naddresses = ["198.51.100.7"]\ntransport = "udp"\n'
+OF_UDP_TRUNK = UDP_TRUNK + TCP_RULE.replace("action", 'trunk = "old"\naction')
+NEVER = "rule 'a' is never reached: "
+
+
+@pytest.mark.parametrize(
+    ("relay", "rules", "said"),
+    [
+        (False, TCP_RULE, [f"{NEVER}it is for TCP, and [relay].enabled is false"]),
+        (True, TCP_RULE, []),
+        (False, TCP_RULE.replace('"tcp"', '["tcp", "udp"]'), []),
+        (True, OF_UDP_TRUNK, [f"{NEVER}its trunks do not have its transport"]),
+        (True, OF_UDP_TRUNK.replace('"udp"', '["udp", "tcp"]'), []),
+        (
+            True,
+            TCP_RULE + TCP_RULE.replace('"a"', '"b"'),
+            ["rule 'b' is never reached: 'a' before it takes every such"],
+        ),
+        (True, TCP_RULE + '[[rule]]\nname = "b"\naction = "pass"\n', []),
+        (
+            True,
+            TCP_RULE.replace('"tcp"', '["tcp", "udp"]') + TCP_RULE.replace('"a"', '"b"'),
+            ["rule 'b' is never reached: 'a' before it takes every such"],
+        ),
+    ],
+)
+def test_check_warns_of_rules_for_a_transport_that_their_calls_do_not_have(
+    relay: bool, rules: str, said: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "sbc-filter.toml"
+    file.write_text("[relay]\nenabled = true\n" if relay else "")
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "a.toml").write_text(rules)
+    assert main(["check", "--config", str(file)]) == 0
+    warned = [line for line in capsys.readouterr().out.splitlines() if "is never reached" in line]
+    assert [line.partition(".toml: ")[2].removesuffix(" call") for line in warned] == said
 
 
 @pytest.mark.parametrize("name", ["folder", "folder/", "link", "."])

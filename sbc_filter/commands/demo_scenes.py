@@ -52,13 +52,19 @@ def play() -> int:
     with DemoNetwork() as stage:
         for version in (4, 6):
             console.print(f"[bold]IPv{version}[/bold]: carrier {CARRIER[version]}, core {CORE[version]}\n")
-            for number, (title, scene) in enumerate(SCENES, 1):
+            for number, (title, scene) in enumerate(shown(stage), 1):
                 seen = scene(stage, version)
                 good = good and seen.good
                 mark = "[green]good[/green]" if seen.good else "[red]WRONG[/red]"
                 console.print(f" {number}. [bold]{title}[/bold]  {mark}")
                 console.print(f"    sent:    {escape(seen.sent)}\n    arrived: {escape(seen.arrived)}\n")
-        outcomes = [f"{record['outcome']} ({record['rule']})" for record in stage.records() if record["rule"]]
+        if stage.unrelayed:
+            console.print(f"Calls over TCP are not shown, because this host cannot relay them: {stage.unrelayed}\n")
+        outcomes = [
+            f"{record['outcome']} ({record['rule']}, {record['transport']})"
+            for record in stage.records()
+            if record["rule"]
+        ]
     console.print(f"The filter's own records of these calls: {', '.join(outcomes)}.")
     console.print("Hosts, firewall rules and programs are gone again. Next: README.md, and `sbc-filter pki DIR`.")
     return 0 if good else 1
@@ -93,6 +99,18 @@ def spoofed_call_arrives(stage: DemoNetwork, version: int) -> Seen:
     )
 
 
+def call_over_tcp_arrives(stage: DemoNetwork, version: int) -> Seen:
+    """The same over TCP: a relay on the SBC's host reads it, and both ends see the addresses of each other."""
+    before = len(stage.heard("core", version, transport="tcp"))
+    calls = [(_OUTSIDER, _CUSTOMER, token(stage.carrier, _OUTSIDER, _CUSTOMER))]
+    answered = stage.call("carrier", version, calls, _info(stage), transport="tcp")
+    heard = stage.heard("core", version, transport="tcp")[before:]
+    asserted = _value(heard[0], b"p-asserted-identity") if len(heard) == 1 else "no INVITE"
+    good = answered == 1 and "verstat=TN-Validation-Passed" in asserted
+    sent = f"INVITE from +{_OUTSIDER} over TCP, signed by the carrier"
+    return Seen(good, sent, f"at the core, over TCP, P-Asserted-Identity: {asserted}")
+
+
 def call_leaves(stage: DemoNetwork, version: int) -> Seen:
     """A call from the core leaves with an Identity, which another implementation (PyJWT) verifies."""
     before = len(stage.heard("carrier", version))
@@ -122,8 +140,14 @@ SCENES: list[tuple[str, Scene]] = [
     ("A signed call arrives and is verified", signed_call_arrives),
     ("A spoofed call arrives and is rejected", spoofed_call_arrives),
     ("A call leaves and is signed", call_leaves),
+    ("A signed call arrives over TCP and is verified", call_over_tcp_arrives),
     ("Ordinary traffic is left alone", ordinary_traffic),
 ]
+
+
+def shown(stage: DemoNetwork) -> list[tuple[str, Scene]]:
+    """The scenes that this host can show."""
+    return [each for each in SCENES if not stage.unrelayed or each[1] is not call_over_tcp_arrives]
 
 
 def token(credential: Credential, caller: str, called: str) -> str:

@@ -10,6 +10,7 @@ from sbc_filter.assembly.certificate_sources import ask_for, certificate_source
 from sbc_filter.assembly.delegates import signers, verifiers
 from sbc_filter.assembly.needs import Needs
 from sbc_filter.assembly.setup import NO_SBC, Setup, read_all
+from sbc_filter.commands.explain.material import stated_transport
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.record import Record
@@ -17,6 +18,7 @@ from sbc_filter.engine.verdict import Need, Verdict
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.outcomes import Outcome
 from sbc_filter.rules.model import Direction
+from sbc_filter.rules.trunk import TRANSPORTS
 from sbc_filter.system.files import read_file, read_whole
 
 _LONGEST = 1 << 20  # bytes of an input; a message over UDP has less than 64 KiB
@@ -35,7 +37,8 @@ def sign(arguments: argparse.Namespace) -> int:
         raise ConfigurationError([Problem(setup.configuration.file, "network.sbc", NO_SBC)])
     message = _read(arguments.file)
     address, port = arguments.to or _NO_TRUNK
-    flow = Flow(network.sbc[0], network.ports[0], address, port, "udp")
+    transport = stated_transport(message) or TRANSPORTS[0]
+    flow = Flow(network.sbc[0], network.ports[0], address, port, transport)
     decision = _decided(setup, message, flow)
     record = decision.record
     if _is_invite(record):  # anything else, a capture say, would only fill the terminal or the next program

@@ -18,6 +18,7 @@ from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.records.tally import Kind, numbered
 from sbc_filter.system.plain_console import PlainConsole, PlainTable
 
+_HANDLED = CounterName.PACKETS, CounterName.HANDED_ON, CounterName.RELAY_MESSAGES  # each kind of process has one
 _SHOWN = 20  # rows of the table of calls: the most frequent ones, so that it fits a screen
 
 
@@ -90,12 +91,12 @@ def _firewall(state: dict[str, Any], now: float) -> str:
 def _processes(state: dict[str, Any], now: float) -> PlainTable:
     rows = []
     for each in state["processes"]:
-        packets = each["counters"].get(CounterName.PACKETS, each["counters"].get(CounterName.HANDED_ON, "-"))
+        handled = next((each["counters"][name] for name in _HANDLED if name in each["counters"]), "-")
         rows.append(
-            [each["name"], each["pid"], span(now - each["since"]), "yes" if each["ready"] else "no", packets]
+            [each["name"], each["pid"], span(now - each["since"]), "yes" if each["ready"] else "no", handled]
             + [each["restarts"]]
         )
-    return PlainTable(["Process", "PID", "For", "Ready", "Packets", "Restarts"], rows)
+    return PlainTable(["Process", "PID", "For", "Ready", "Handled", "Restarts"], rows)
 
 
 def _queues(state: dict[str, Any]) -> PlainTable:

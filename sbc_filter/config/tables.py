@@ -147,6 +147,8 @@ def read_relay(table: TomlTable, ports: Collection[int]) -> RelaySettings:
     )
     if settings.enabled and settings.port in ports:
         table.problem("port", f"{settings.port} is a SIP port of [network].ports: choose one that is not used")
+    if settings.enabled and set(ports) <= set(settings.unfiltered_ports):
+        table.problem("unfiltered_ports", "has all SIP ports of [network].ports: no connection would be filtered")
     table.close()
     return settings
 

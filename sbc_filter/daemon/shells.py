@@ -132,7 +132,7 @@ class RelayFeed:
             fed.engine,
             fed.source,
             listeners(settings.port, fed.mark | LOCAL),
-            far_side(fed.mark),
+            far_side(fed.mark, settings.port),
             fed.record,
             handled=lambda record, passage, verdict: fed.handled(record, passage.message, verdict),
             clock=fed.clock,

@@ -152,7 +152,7 @@ PACKETS: Mapping[Detail, Explanation] = {
     ),
     Detail.PACKET_PROTOCOL: Explanation(
         "Not UDP, or not yet at its destination (source routing).",
-        "RFC 3261 §18 (TCP and TLS are not supported yet), RFC 5095",
+        "RFC 3261 §18, RFC 5095",
         NO_ACTION,
         "Nothing: it passes unchanged.",
     ),

@@ -5,6 +5,7 @@ Between other hosts, TCP passes FORWARD. Relayed connections end at this host, a
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from sbc_filter.firewall.host_rules import nft_chains, printed
 from sbc_filter.firewall.interception import ARRIVING, LEAVING, LOCAL
@@ -12,17 +13,19 @@ from sbc_filter.firewall.iptables import Iptables, families
 from sbc_filter.firewall.listings import covers, reached, rules_of, target_of, value_of
 from sbc_filter.firewall.nft import TABLE
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.firewall.policy_routing import valid_mark
+from sbc_filter.firewall.policy_routing import is_on, valid_mark
 from sbc_filter.firewall.rule_tables import MAIN, IpFamily
 
 _REFUSING = ("DROP", "REJECT")
 _PORT_OPTIONS = ("--dport", "--sport", "--dports", "--sports", "--ports")
+_UNITS = tuple(Path(folder, "systemd/system") for folder in ("/etc", "/usr/lib", "/lib"))
 _PLAIN = {"-p", "-m", "-j", "-g", "--dport", "--dports", "--ctstate", "--state", "--mark", "--comment"}
 
 
 def relay_surroundings(plan: Plan, program: str) -> Iterator[str]:
     """One sentence for each finding; the program `program` applies our rules."""
     yield from valid_mark()
+    yield from locked_setting(is_on=is_on())
     iptables = Iptables("-legacy") if program == "iptables-legacy" else Iptables()
     for family in families():
         listing = iptables.listing(family, "filter")
@@ -36,6 +39,15 @@ def relay_surroundings(plan: Plan, program: str) -> Iterator[str]:
             text = printed("nft", "list", "chain", *table.split(), chain)
             if table != TABLE and (policy == "drop" or re.search(r"\b(?:drop|reject)\b", text)):
                 yield found(f"nft: chain {chain} of table {table}")
+
+
+def locked_setting(*, is_on: bool, folders: Sequence[Path] = _UNITS) -> Iterator[str]:
+    """One sentence where systemd applies the firewall rules: its unit may not switch on what they need."""
+    if not is_on and any((folder / "sbc-filter-firewall.service").exists() for folder in folders):
+        yield (
+            "net.ipv4.tcp_fwmark_accept is 0, which the unit sbc-filter-firewall may not change, and without it no"
+            " rules are applied: put `net.ipv4.tcp_fwmark_accept = 1` into /etc/sysctl.d, and run `sysctl --system`"
+        )
 
 
 def restricted_forward(family: IpFamily, listing: str) -> Iterator[str]:

@@ -39,8 +39,9 @@ OUR_X5U = "https://certificates.example.org/shaken.pem"
 PLAIN_PORT = 5080  # where ordinary traffic is sent
 PROGRAMS = {"sipp": "sip-tester", "kamailio": "kamailio", "ip": "iproute2", "iptables-restore": "iptables"}
 
-_RECEIVED = re.compile(rb"UDP message received \[(\d+)\] bytes :\n\n")
+_RECEIVED = re.compile(rb"(?:UDP|TCP) message received \[(\d+)\] bytes :\n\n")
 _PATIENCE = 60.0  # seconds for a program to start
+_MODES = {"udp": "u1", "tcp": "t1"}  # of SIPp, with one socket for all calls
 
 CONFIGURATION = f"""\
 [network]
@@ -72,6 +73,7 @@ records = "records.jsonl"
 [control]
 socket = "control"
 """
+RELAY = "\n[relay]\nenabled = true\n"
 RULES = """\
 [[rule]]
 name = "verify-carrier"
@@ -102,6 +104,8 @@ class DemoNetwork:
         self._stack = contextlib.ExitStack()
         self._folder = Path()
         self._runs = 0
+        self.unrelayed = ""
+        """Why this host cannot relay TCP; empty if it can."""
         self.lab = Lab("sbcdemo")
         maker = Maker(time.time())
         self.ours = maker.laboratory()
@@ -135,6 +139,7 @@ class DemoNetwork:
         identity: str | None = None,
         refusal: int | None = None,
         rate: int = 50,
+        transport: str = "udp",
     ) -> int:
         """Place `calls` (caller, called, token) through the SBC; returns how many ended as expected.
 
@@ -152,6 +157,7 @@ class DemoNetwork:
                 [
                     *("sipp", _target(gates[version]), "-sf", str(scenario), "-inf", str(lines)),
                     *("-i", addresses[version], "-p", "5070", "-m", str(len(wanted)), "-r", str(rate), "-nostdin"),
+                    *("-t", _MODES[transport]),
                     *("-timeout", "40s", "-recv_timeout", "8000", "-trace_stat", "-stf", str(statistics)),
                 ],
                 stdin=subprocess.DEVNULL,
@@ -166,9 +172,9 @@ class DemoNetwork:
         header, *rows = (line.split(";") for line in statistics.read_text().splitlines())
         return int(rows[-1][header.index("SuccessfulCall(C)")])
 
-    def heard(self, host: str, version: int, method: bytes = b"INVITE") -> list[bytes]:
+    def heard(self, host: str, version: int, method: bytes = b"INVITE", transport: str = "udp") -> list[bytes]:
         """The requests of this method that a host has received, as its socket gave them."""
-        log = (self._folder / f"{host}-{version}.messages").read_bytes()
+        log = (self._folder / f"{host}-{version}-{transport}.messages").read_bytes()
         messages = [log[found.end() : found.end() + int(found[1])] for found in _RECEIVED.finditer(log)]
         return [message for message in messages if message.startswith(method + b" ")]
 
@@ -200,14 +206,15 @@ class DemoNetwork:
         self._start_sbc()
         for host, (addresses, _) in ENDS.items():
             for version in (4, 6):
-                self._start_called(host, version, addresses[version])
+                for transport in _MODES:
+                    self._start_called(host, version, addresses[version], transport)
         self._start_filter()
 
     def _files(self) -> None:
         write(self._folder, self.ours, OUR_X5U)
         for path in (self._folder / "rules").iterdir():
             path.unlink()
-        (self._folder / "sbc-filter.toml").write_text(CONFIGURATION)
+        (self._folder / "sbc-filter.toml").write_text(CONFIGURATION + RELAY)
         (self._folder / "rules" / "demo.toml").write_text(RULES)
         certificate_path(self._folder / "certificates", CARRIER_X5U).write_bytes(self.carrier_chain)
 
@@ -230,45 +237,57 @@ class DemoNetwork:
         )
         self._until(lambda: ":5060" in self.lab.run("sbc", "ss", "-lun"), "kamailio")
 
-    def _start_called(self, host: str, version: int, address: str) -> None:
+    def _start_called(self, host: str, version: int, address: str, transport: str = "udp") -> None:
         scenario = self._folder / "called.xml"
         scenario.write_text(sipp_scenarios.CALLED)
         self._start(
             host,
-            *("sipp", "-sf", str(scenario), "-i", address, "-p", "5060", "-nostdin", "-mp", str(10000 + version)),
-            *("-trace_msg", "-message_file", str(self._folder / f"{host}-{version}.messages")),
+            *("sipp", "-sf", str(scenario), "-i", address, "-p", "5060", "-nostdin", "-t", _MODES[transport]),
+            *("-mp", str(10000 + 100 * version + (50 if transport == "tcp" else 0))),
+            *("-trace_msg", "-message_file", str(self._folder / f"{host}-{version}-{transport}.messages")),
         )
-        self._until(lambda: f"{_bracketed(address)}:5060" in self.lab.run(host, "ss", "-lun"), "sipp")
+        listening = "-ltn" if transport == "tcp" else "-lun"
+        self._until(lambda: f"{_bracketed(address)}:5060" in self.lab.run(host, "ss", listening), "sipp")
 
     def _start_filter(self) -> None:
-        log = self._start(
-            "sbc",
-            sys.executable,
-            "-m",
-            "sbc_filter",
-            "run",
-            "--firewall",
-            "--config",
-            str(self._folder / "sbc-filter.toml"),
-        )
-        self._until(lambda: b"listening" in log.read_bytes(), "sbc-filter")
+        """Start it with a relay, or without one if it does not start like that."""
+        if not self._runs_filter():
+            file = self._folder / "sbc-filter.toml"
+            settings = file.read_text()
+            if RELAY not in settings:
+                raise self._not_started("sbc-filter")
+            self.unrelayed = self._said("sbc-filter").rstrip().rpartition("\n")[2].removeprefix("sbc-filter: ")
+            file.write_text(settings.replace(RELAY, ""))
+            if not self._runs_filter():
+                raise self._not_started("sbc-filter")
 
-    def _start(self, host: str, *command: str) -> Path:
+    def _runs_filter(self) -> bool:
+        """Whether the filter starts with its configuration."""
+        file = str(self._folder / "sbc-filter.toml")
+        log, process = self._start("sbc", sys.executable, "-m", "sbc_filter", "run", "--firewall", "--config", file)
+        self._until(lambda: b"listening" in log.read_bytes() or process.poll() is not None, "sbc-filter")
+        return process.poll() is None
+
+    def _start(self, host: str, *command: str) -> tuple[Path, "subprocess.Popen[bytes]"]:
         self._runs += 1
         log = self._folder / f"{Path(command[0]).name}-{self._runs}.log"
         with log.open("wb") as file:
-            self.lab.start(host, *command, log=file)
-        return log
+            return log, self.lab.start(host, *command, log=file)
 
     def _until(self, condition: Callable[[], bool], program: str) -> None:
         end = time.monotonic() + _PATIENCE
         while not condition():
             if time.monotonic() > end:
-                said = "\n".join(
-                    path.read_text(errors="replace")[-800:] for path in self._folder.glob(f"{program}*.log")
-                )
-                raise EnvironmentFault(f"{program} did not start within {_PATIENCE:g} s: {said}")
+                raise self._not_started(program)
             time.sleep(0.05)
+
+    def _not_started(self, program: str) -> EnvironmentFault:
+        return EnvironmentFault(f"{program} did not start within {_PATIENCE:g} s: {self._said(program)}")
+
+    def _said(self, program: str) -> str:
+        """What a program printed, each time that it was started."""
+        logs = sorted(self._folder.glob(f"{program}*.log"), key=lambda path: path.stat().st_mtime)
+        return "\n".join(path.read_text(errors="replace")[-800:] for path in logs)
 
 
 def _bracketed(address: str) -> str:

@@ -130,6 +130,14 @@ def caller(identity: str | None, refusal: int | None = None) -> str:
 
 
 def sbc(listen: list[str], relay: dict[str, str]) -> str:
-    """Kamailio's configuration: the addresses to listen on, and where to relay messages from each address."""
-    lines = [f'    if (src_ip == {source}) $du = "sip:{target}:5060";' for source, target in relay.items()]
-    return SBC.substitute(listen="\n".join(f"listen=udp:{address}:5060" for address in listen), relay="\n".join(lines))
+    """Kamailio's configuration: the addresses to listen on, and where to relay messages from each address.
+
+    It listens for UDP and TCP, and relays by the transport by which a message came.
+    """
+    sockets = [f"listen={transport}:{address}:5060" for transport in ("udp", "tcp") for address in listen]
+    lines = [
+        f'    if (src_ip == {source} && proto == {transport.upper()}) $du = "sip:{target}:5060;transport={transport}";'
+        for source, target in relay.items()
+        for transport in ("udp", "tcp")
+    ]
+    return SBC.substitute(listen="\n".join(sockets), relay="\n".join(lines))

@@ -14,15 +14,17 @@ from collections.abc import Sequence
 
 from sbc_filter.counters import CounterName, is_power_of_two
 from sbc_filter.engine.call.network import Flow, Interfaces
+from sbc_filter.engine.memory.shares import party_of
+from sbc_filter.engine.verdict import Party
 from sbc_filter.packet.ip import sender_of
-from sbc_filter.relay.connection import Connection, Owner, reset_when_closed
+from sbc_filter.relay.connection import Connection, Owner, probe_when_idle, reset_when_closed
 from sbc_filter.relay.limits import Senders
+from sbc_filter.relay.read_buffer import ReadBuffer
 from sbc_filter.relay.transparent import Opener
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE = 16  # connections that are accepted before others are read again
 _PAUSE = 0.05  # seconds without accepting, while no file can be opened
-_BUFFER = 1 << 16  # octets that are read at a time, from all connections into one buffer
 _NO_INTERFACE = Interfaces("", "")  # a socket does not say by which one its peer's packets came
 _PORT_TAKEN = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 
@@ -36,7 +38,7 @@ class Acceptor:
         self._opener = opener
         self._count = count
         self._senders = Senders()
-        self._buffer = memoryview(bytearray(_BUFFER))
+        self._buffer = ReadBuffer(self._senders)
         self._opening: set[asyncio.Task[None]] = set()
         self._closed = False
         self.connections: set[Connection] = set()
@@ -61,7 +63,7 @@ class Acceptor:
     def gone(self, connection: Connection) -> None:
         """A connection is closed."""
         self.connections.discard(connection)
-        self._senders.remove(sender_of(connection.flow.src))
+        self._senders.remove(connection.party.sender)
 
     def _watch(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
         if not self._closed:
@@ -87,16 +89,28 @@ class Acceptor:
         reset_when_closed(near)
         source, target = near.getpeername(), near.getsockname()
         flow = Flow(source[0], source[1], target[0], target[1], "tcp", _NO_INTERFACE)
-        sender, limits = sender_of(flow.src), self._owner.limits
-        if len(self.connections) + len(self._opening) >= limits.connections:
-            self._refuse(near, flow, CounterName.RELAY_LIMIT_CONNECTIONS)
-        elif self._senders[sender] >= limits.connections_per_peer:
+        place, limits = self._owner.place(flow), self._owner.limits
+        end = sender_of(flow.dst if place.direction == "outbound" else flow.src)
+        party = Party(party_of(place).group, end)
+        if self._senders[end] >= limits.connections_per_peer:
             self._refuse(near, flow, CounterName.RELAY_LIMIT_PEER)
+        elif len(self.connections) + len(self._opening) >= limits.connections and not self._make_room(party):
+            self._refuse(near, flow, CounterName.RELAY_LIMIT_CONNECTIONS)
         else:
-            self._senders.add(sender)
-            task = loop.create_task(self._open(near, flow))
+            self._senders.add(end)
+            task = loop.create_task(self._open(near, flow, party))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
+
+    def _make_room(self, party: Party) -> bool:
+        """For a peer of a trunk, reset the connection of a peer without one that has been silent longest, if any."""
+        if not party.group:
+            return False
+        others = [each for each in self.connections if not each.party.group and not each.closed]
+        if others:
+            self._count[CounterName.RELAY_LIMIT_CONNECTIONS] += 1
+            min(others, key=lambda each: each.touched).reset()
+        return bool(others)
 
     def _refuse(self, near: socket.socket, flow: Flow, counter: CounterName, why: str = "") -> None:
         self._count[counter] += 1
@@ -104,19 +118,21 @@ class Acceptor:
         if is_power_of_two(self._count[counter]):
             _LOG.warning("%s to %s over TCP: %s%s; %d so far", flow.src, flow.dst, counter, why, self._count[counter])
 
-    async def _open(self, near: socket.socket, flow: Flow) -> None:
+    async def _open(self, near: socket.socket, flow: Flow, party: Party) -> None:
         """Open the far side, then read both. The near side is reset if that fails."""
         with contextlib.ExitStack() as undo:
             undo.callback(near.close)
-            undo.callback(self._senders.remove, sender_of(flow.src))
+            undo.callback(self._senders.remove, party.sender)
             try:
                 far = await self._far_side(flow)
             except OSError as error:
                 self._refuse(near, flow, CounterName.RELAY_FAR_SIDE_REFUSED, f": {error.strerror or 'no answer'}")
                 return
             undo.callback(far.close)
+            for each in (near, far):
+                probe_when_idle(each)
             loop = asyncio.get_running_loop()
-            connection = Connection(flow, self._owner, self._buffer)
+            connection = Connection(flow, party, self._owner, self._buffer)
             await loop.connect_accepted_socket(lambda: connection.far, far)
             await loop.connect_accepted_socket(lambda: connection.near, near)
             undo.pop_all()

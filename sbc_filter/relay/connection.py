@@ -10,10 +10,13 @@ import socket
 import struct
 from typing import Protocol, cast
 
-from sbc_filter.engine.call.network import Flow
+from sbc_filter.engine.call.network import Flow, Position
+from sbc_filter.engine.verdict import Party
 from sbc_filter.relay.direction import AnyFault, Direction, Passage
 from sbc_filter.relay.limits import Limits
+from sbc_filter.relay.read_buffer import ReadBuffer
 
+_PROBES = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 20), (socket.TCP_KEEPCNT, 3))  # seconds, and how many
 _RESET, _LINGER = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)  # struct linger: whether, and for how many seconds
 
 
@@ -31,6 +34,9 @@ class Owner(Protocol):
     def may_pass(self, flow: Flow, fault: AnyFault, /) -> bool:
         """Whether a stream with this fault passes unread. Counts it."""
 
+    def place(self, flow: Flow, /) -> Position:
+        """What a flow says about each of its messages."""
+
     def gone(self, connection: "Connection", /) -> None:
         """Both sockets are closed."""
 
@@ -38,9 +44,11 @@ class Owner(Protocol):
 class Connection:
     """Two sides; `near` is the peer that opened the connection."""
 
-    def __init__(self, flow: Flow, owner: Owner, buffer: memoryview) -> None:
-        """`flow` leads from the near peer to the far one, `buffer` may be shared between connections."""
+    def __init__(self, flow: Flow, party: Party, owner: Owner, buffer: ReadBuffer) -> None:
+        """`flow` leads from the near peer to the far one, `buffer` is shared between connections."""
         self.flow = flow
+        self.party = party
+        """The end that is not the SBC's: what it uses is limited."""
         self.owner = owner
         back = flow._replace(src=flow.dst, sport=flow.dport, dst=flow.src, dport=flow.sport)
         self.near, self.far = Side(self, flow, buffer), Side(self, back, buffer)
@@ -120,7 +128,7 @@ class Side(asyncio.BufferedProtocol):
 
     other: "Side"
 
-    def __init__(self, connection: Connection, flow: Flow, buffer: memoryview) -> None:
+    def __init__(self, connection: Connection, flow: Flow, buffer: ReadBuffer) -> None:
         self._connection = connection
         self._owner = connection.owner
         self._buffer = buffer
@@ -150,13 +158,13 @@ class Side(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read to."""
-        return self._buffer
+        return self._buffer.portion(self._connection.party.sender)
 
     def buffer_updated(self, nbytes: int) -> None:
         """Octets came."""
         self._connection.touched = self._owner.monotonic()
         self.reading = True
-        self.direction.feed(bytes(self._buffer[:nbytes]))
+        self.direction.feed(self._buffer.received(nbytes))
         self.reading = False
         self._note_begin()
         self._connection.regulate()
@@ -208,6 +216,10 @@ class Side(asyncio.BufferedProtocol):
     def may_pass(self, fault: AnyFault) -> bool:
         """Whether a stream with this fault passes unread."""
         return self._owner.may_pass(self.direction.flow, fault)
+
+    def observed(self) -> bool:
+        """Whether streams are only observed."""
+        return self._owner.place(self.direction.flow).observed
 
     # What the connection does.
 
@@ -281,3 +293,11 @@ class Side(asyncio.BufferedProtocol):
 def reset_when_closed(opened: socket.socket) -> None:
     """Have the kernel reset a connection that is closed without more ado, also because the process was killed."""
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+
+
+def probe_when_idle(opened: socket.socket) -> None:
+    """Have the kernel notice within two minutes that a silent peer is gone. The probes that the peers send by
+    themselves end at the relay, so neither would notice that the other is gone."""
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _PROBES:
+        opened.setsockopt(socket.IPPROTO_TCP, option, value)

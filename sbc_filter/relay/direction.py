@@ -61,6 +61,9 @@ class Link(Protocol):
     def may_pass(self, fault: AnyFault, /) -> bool:
         """Whether a stream with this fault passes unread. Counts it."""
 
+    def observed(self) -> bool:
+        """Whether streams are only observed, so that those that cannot be read pass."""
+
 
 class Passage:
     """A message on its way: it waits until it is settled."""
@@ -122,13 +125,17 @@ class Direction:
         self._first = True
         self.messages = 0
         """How many there were."""
-        self.unread = False
-        """Whether its octets pass without being read."""
+        self._fault: AnyFault | None = None  # for which its octets pass unread
         self.ended = False
         """Whether its peer sends nothing more."""
         self.finished = False
         """Whether everything was written, after its end."""
         self.closed = False
+
+    @property
+    def unread(self) -> bool:
+        """Whether its octets pass without being read."""
+        return self._fault is not None
 
     @property
     def full(self) -> bool:
@@ -152,8 +159,13 @@ class Direction:
 
     def feed(self, data: bytes) -> None:
         """Read these octets."""
-        if self.unread:
-            self._pass(data)
+        if self.closed:
+            return
+        if self._fault is not None:
+            if self._link.observed():
+                self._pass(data)
+            else:  # the observation is over, and no message has a certain beginning
+                self._refuse(self._fault, data)
             return
         self._together = bytearray()
         self._read(data)
@@ -195,7 +207,9 @@ class Direction:
 
     def answer(self, response: bytes) -> None:
         """Send a response of the filter to the peer from whom this direction comes."""
-        if not self.closed:
+        if not is_one_message(response):  # it repeats what the peer wrote
+            self.reset()
+        elif not self.closed:
             self._link.back(response)
 
     def settled(self, passage: Passage, octets: bytes) -> None:
@@ -261,7 +275,7 @@ class Direction:
     def _refuse(self, fault: AnyFault, data: bytes) -> None:
         """Handle a stream that cannot be read: it passes unread from `data` on, or is reset."""
         if self._link.may_pass(fault):
-            self.unread = True
+            self._fault = fault
             self._pass(data)
         else:
             self._flush()

@@ -7,10 +7,14 @@ K = TypeVar("K")
 
 
 class Limits(NamedTuple):
-    """Connections are counted by sender: an IPv4 address, or the first 64 bits of an IPv6 address."""
+    """Connections are counted by sender: an IPv4 address, or the first 64 bits of an IPv6 address.
+
+    It is the end that is not the SBC's, whichever of them opened the connection. Where the SBC's addresses are not
+    known, it is the end that opened it.
+    """
 
     connections: int = 4096
-    """Connections at a time. More are reset at once."""
+    """Connections at a time. More are reset at once. Those of trunks take places of those of peers without one."""
     connections_per_peer: int = 256
     """Connections at a time from one sender. More are reset at once."""
     connect_seconds: float = 10.0

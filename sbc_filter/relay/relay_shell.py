@@ -20,18 +20,17 @@ from sbc_filter.engine.memory.parking import Parking, Ticket
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import ACCEPT, Answer, AnyAnswer, Need, Verdict
 from sbc_filter.outcomes import Detail
-from sbc_filter.packet.ip import sender_of
 from sbc_filter.relay.acceptor import Acceptor
 from sbc_filter.relay.connection import Connection
 from sbc_filter.relay.direction import AnyFault, Passage
-from sbc_filter.relay.limits import Limits, to_reset
+from sbc_filter.relay.limits import Limits
 from sbc_filter.relay.transparent import Opener
+from sbc_filter.relay.upkeep import Upkeep
 from sbc_filter.system.steady_clock import SteadyClock
 
 _LOG = logging.getLogger(__name__)
 _SLICE = 32  # answers, and as many deadlines, that are handled before sockets are read again
 _TICK = 0.5  # seconds
-_LIMITS = {"idle": CounterName.RELAY_LIMIT_IDLE, "message": CounterName.RELAY_LIMIT_MESSAGE}
 
 P = ParamSpec("P")
 Handled = Callable[[Record, Passage, Verdict], None]
@@ -104,6 +103,7 @@ class RelayShell:
         self._jobs: deque[Callable[[], None]] = deque()
         self._attended: list[tuple[Attended, Callable[[], None]]] = []
         self._acceptor = Acceptor(self, listeners, opener, self._count)
+        self._upkeep = Upkeep(self._connections, self.limits, monotonic, self._count)
         self._stop = False
         self._ended: asyncio.Event | None = None
         self._closing = False
@@ -166,7 +166,7 @@ class RelayShell:
         self._acceptor.start(loop)
         try:
             while not self._stop:
-                self._guarded(self._check_limits)
+                await self._look()
                 if tick is not None:
                     self._guarded(self._tick, tick)
                 await self._wait(min(_TICK, self._patience))
@@ -213,17 +213,13 @@ class RelayShell:
         """An error in a call by the loop itself."""
         self._blame(CounterName.ENGINE_ERRORS, context.get("exception"))
 
-    def _check_limits(self) -> None:
+    async def _look(self) -> None:
         self._clock()  # also without messages a clock that was set is to be noticed
-        now = self.monotonic()
-        for connection in list(self._connections):
-            limit = connection.check(now)
-            if limit:
-                self._count[_LIMITS[limit]] += 1
-        sizes = {each: (sender_of(each.flow.src), each.size) for each in self._connections if each.size}
-        for connection in to_reset(sizes, self.limits.octets):
-            self._count[CounterName.RELAY_LIMIT_MEMORY] += 1
-            connection.reset()
+        try:
+            await self._upkeep.look()
+        except Exception as error:
+            self._failure = self._failure or error
+            self.stop()
 
     async def _drain(self) -> None:
         """Accept no more, decide what waits, and give connections time to finish what has begun."""
@@ -256,7 +252,7 @@ class RelayShell:
 
     def may_pass(self, flow: Flow, fault: AnyFault) -> bool:
         """Whether a stream that cannot be read passes: where it is only observed."""
-        passes = self._engine.place(flow).observed
+        passes = self.place(flow).observed
         counter = CounterName.RELAY_UNFILTERED_STREAMS if passes else CounterName.RELAY_REFUSED_STREAMS
         self._count[counter] += 1
         self._count[f"relay-fault.{fault}"] += 1
@@ -264,6 +260,10 @@ class RelayShell:
             what = "passes unread" if passes else "is reset"
             _LOG.warning("%s to %s over TCP: %s: %s; %d so far", flow.src, flow.dst, fault, what, self._count[counter])
         return passes
+
+    def place(self, flow: Flow) -> Position:
+        """What a flow says about each of its messages."""
+        return self._engine.place(flow)
 
     def gone(self, connection: Connection) -> None:
         """A connection is closed."""
@@ -358,7 +358,7 @@ class RelayShell:
         self._give_up(passage)
 
     def _give_up(self, passage: Passage) -> None:
-        direction = self._engine.place(passage.flow).direction
+        direction = self.place(passage.flow).direction
         policy = all(self._fail_open.values()) if direction is None else self._fail_open[direction]
         passage.give_up(passes=policy or self.pass_on_errors)
 

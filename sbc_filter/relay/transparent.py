@@ -5,6 +5,7 @@ TPROXY hands a listener connections that were meant for others. Its side of them
 Both need CAP_NET_ADMIN.
 """
 
+import errno
 import socket
 from collections.abc import Callable
 
@@ -49,10 +50,16 @@ def listeners(port: int, mark: int) -> list[socket.socket]:
     return opened
 
 
-def far_side(mark: int) -> Opener:
-    """Sockets with the address of the near peer, and with this mark, by which the firewall knows them."""
+def far_side(mark: int, port: int) -> Opener:
+    """Sockets with the address of the near peer, and with this mark, by which the firewall knows them.
+
+    `port` is that of the listeners. Connections that were meant for it were not handed over by the firewall: each would
+    be relayed to the listeners again, without end. They are refused.
+    """
 
     def opener(flow: Flow, same_port: bool) -> tuple[socket.socket, tuple[str, int]]:
+        if flow.dport == port:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "it was not handed over by the firewall rules")
         family = socket.AF_INET6 if ":" in flow.src else socket.AF_INET
         opened = socket.socket(family, socket.SOCK_STREAM)
         try:

@@ -45,6 +45,7 @@ class Example:
     - `place`: says where it is, to be completed with a sentence.
     - `message` and `capture`: text or a file's name, or empty for a made call from `caller` to `called`.
     - `sender` and `target`: an address, or the name of a trunk; at most one of them.
+    - `transport`: `udp` or `tcp`; empty: as the message says, or else as the rule does.
     - `at`: POSIX seconds; None: as the message says.
     - `repeated`: how many such calls came before.
     - `certificate` and `anchors`: files' names, or empty for those of the configuration.
@@ -60,6 +61,7 @@ class Example:
     token: ExampleToken | None = None
     sender: str = ""
     target: str = ""
+    transport: str = ""
     at: float | None = None
     repeated: int = 0
     certificate: str = ""

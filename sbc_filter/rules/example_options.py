@@ -8,6 +8,7 @@ from sbc_filter.outcomes import DETAILS, Outcome
 from sbc_filter.rules.example import Example, ExampleToken, Expected
 from sbc_filter.rules.model import ATTESTATIONS, TreatmentKind
 from sbc_filter.rules.toml_table import TomlTable
+from sbc_filter.rules.trunk import TRANSPORTS
 from sbc_filter.rules.trunk_options import parse_endpoint
 from sbc_filter.sip.header import canonical
 
@@ -20,7 +21,7 @@ _MOST_REPEATED = 10_000
 _TIME = "has to be a time of 1971 to 2099 with its zone, without quotes, such as 2027-01-15T08:00:00Z"
 _PARTY = re.compile(r"\+?[0-9*#]{1,32}|sips?:[^\s<>;?\"]{1,256}")
 _FIELD = re.compile(r"[^:\r\n]+:[^\r\n]*")
-_OF_MESSAGE = ("at", "repeated", "from", "to")  # what a capture says itself
+_OF_MESSAGE = ("at", "repeated", "from", "to", "transport")  # what a capture says itself
 _MADE = ("caller", "called", "headers", "token")
 
 
@@ -54,6 +55,7 @@ def _example(table: TomlTable, trunks: Collection[str]) -> Example:
         _token(table.table("token")) if "token" in table else None,
         _peer(table, "from", trunks),
         _peer(table, "to", trunks),
+        table.choice("transport", TRANSPORTS),
         _at(table),
         table.integer("repeated", 0, 0, _MOST_REPEATED),
         table.text("certificate"),

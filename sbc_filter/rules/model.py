@@ -264,6 +264,7 @@ class Conditions:
     enforce_percent: float = 100.0
     direction: Direction | None = None
     trunk: frozenset[str] | None = None
+    transport: frozenset[str] | None = None
     caller: Callable[[str | None], bool] | None = None
     not_caller: Callable[[str | None], bool] | None = None
     called: Callable[[str | None], bool] | None = None

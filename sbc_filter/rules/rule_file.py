@@ -40,7 +40,7 @@ from sbc_filter.rules.time_windows import DAYS, Schedule, parse_days, parse_hour
 from sbc_filter.rules.toml_table import TomlTable, parse_toml
 from sbc_filter.rules.translations import read_request_uri
 from sbc_filter.rules.trunk import Trunk
-from sbc_filter.rules.trunk_options import read_trunks
+from sbc_filter.rules.trunk_options import read_transport, read_trunks
 from sbc_filter.sip.field import is_uuid
 from sbc_filter.sip.header import canonical
 
@@ -188,6 +188,7 @@ class _Reader:
             table.number("enforce_percent", 100, 0, 100),
             Direction(direction) if direction else None,
             self._trunk(table) if "trunk" in table else None,
+            read_transport(table),
             self._numbers(table, "caller"),
             self._numbers(table, "not_caller"),
             self._numbers(table, "called"),

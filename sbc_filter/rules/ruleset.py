@@ -239,6 +239,9 @@ def _place_predicates(conditions: Conditions) -> Iterator[Named]:
     if conditions.trunk is not None:
         trunk = conditions.trunk
         yield "trunk", lambda facts: facts.trunk in trunk
+    if conditions.transport is not None:
+        transport = conditions.transport
+        yield "transport", lambda facts: facts.transport in transport
     if conditions.time is not None:
         time = conditions.time
         yield "time", lambda facts: time(facts.now)

@@ -41,7 +41,9 @@ class TrunkTable:
     ) -> tuple[str, bool] | None:
         """(name, trusted) of the trunk that `peer` belongs to, None for an untrusted peer.
 
-        `interface` is the one towards the peer; "" if there is none, None if it is not known.
+        `port` is 0 if the SBC's port says nothing: then its address decides, and
+        a trunk with `local`, which may not be meant, is not trusted. `interface` is the one towards the peer;
+        "" if there is none, None if it is not known.
         """
         address = ip_address(peer)
         for network, trunk in self._blind if interface is None else self._entries:
@@ -49,7 +51,11 @@ class TrunkTable:
                 address in network
                 and (interface is None or not trunk.interface or trunk.interface == interface)
                 and transport in trunk.transport
-                and (not trunk.local or (local, port) in trunk.local)
+                and (not trunk.local or _is_of(local, port, trunk.local))
             ):
-                return trunk.name, trunk.trusted
+                return trunk.name, trunk.trusted and not (trunk.local and not port)
         return None
+
+
+def _is_of(local: str, port: int, ends: frozenset[tuple[str, int]]) -> bool:
+    return (local, port) in ends if port else any(local == address for address, _ in ends)

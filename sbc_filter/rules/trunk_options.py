@@ -1,4 +1,4 @@
-"""The reader for `[trunks.NAME]` of the configuration."""
+"""The reader for `[trunks.NAME]` of the configuration, and for what rules say in the same words."""
 
 import re
 from collections.abc import Iterable
@@ -37,6 +37,13 @@ def read_networks(table: TomlTable, key: str) -> tuple[IpNetwork, ...]:
         except ValueError as error:
             table.problem(key, f"{error}: write an address or a network such as 198.51.100.0/24")
     return tuple(found)
+
+
+def read_transport(table: TomlTable) -> frozenset[str] | None:
+    """The condition `transport` of a rule; None if absent."""
+    if table.raw("transport") == []:
+        table.problem("transport", 'is an empty list: write "udp" or "tcp", or leave the key out')
+    return table.choices("transport", TRANSPORTS)
 
 
 def parse_endpoint(text: str, default_port: int) -> tuple[str, int]:

@@ -32,6 +32,8 @@ def _reason(rule: Rule, conditions: Conditions, key: str, facts: Facts) -> str:
         return f"the direction is {facts.direction or 'unknown'}, not {conditions.direction}"
     if key == "trunk":
         return f"the trunk is {facts.trunk or 'unknown'}, not {' or '.join(sorted(conditions.trunk or ()))}"
+    if key == "transport":
+        return f"the transport is {facts.transport}, not {' or '.join(sorted(conditions.transport or ()))}"
     if key == "time":
         return "the call did not arrive at these times"
     if key == "has_identity":

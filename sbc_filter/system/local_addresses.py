@@ -44,7 +44,7 @@ def forgotten(sbc: Sequence[str], local: Sequence[LocalAddress]) -> list[str]:
         return []
     return [
         f"{each.address} on {each.interface} is an address of this host, but not in [network].sbc:"
-        " calls to it are treated as inbound from an untrusted peer"
+        " calls to it are treated as inbound from an untrusted peer, and pass unfiltered over TCP"
         for each in dict.fromkeys(local)
         if each.address not in sbc and not _is_private_to_host(each.address)
     ]

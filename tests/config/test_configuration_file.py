@@ -13,6 +13,7 @@ from sbc_filter.config.settings import (
     Configuration,
     NetworkSettings,
     QueueConfiguration,
+    RelaySettings,
     TrustListSettings,
     TrustSettings,
 )
@@ -142,6 +143,22 @@ def test_s091_one_trust_list_or_several(text: str, lists: list[tuple[str, str, l
         (key, where if ":" in where else FOLDER / where, tuple(FOLDER / root for root in roots))
         for key, where, roots in lists
     ]
+
+
+def test_every_key_of_the_relay() -> None:
+    text = 'enabled = true\nport = 7\nexisting = "reset"\nunfiltered_ports = []\nconnections = 8\n'
+    text += "connections_per_peer = 9\nmessage_seconds = 10\nidle_seconds = 11\n"
+    found = parse("c.toml", f"[relay]\n{text}", FOLDER).relay
+    assert found == RelaySettings(
+        enabled=True,
+        port=7,
+        existing="reset",
+        unfiltered_ports=(),
+        connections=8,
+        connections_per_peer=9,
+        message_seconds=10,
+        idle_seconds=11,
+    )
 
 
 def test_the_defaults() -> None:
@@ -353,6 +370,19 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
         ('[rules]\ndirectry = "x"', "rules.directry: is unknown; did you mean 'directory'?"),
         ("[log]\nrecords = 5", "log.records: has to be a string, not 5"),
         ("[log]\nrecent = -1", "log.recent: has to be a whole number from 0 to 1000000, not -1"),
+        (
+            "[relay]\nenabled = true\nport = 5060",
+            "relay.port: 5060 is a SIP port of [network].ports: choose one that is not used",
+        ),
+        (
+            "[relay]\nenabled = true\nunfiltered_ports = [5061, 5060]",
+            "relay.unfiltered_ports: has all SIP ports of [network].ports: no connection would be filtered",
+        ),
+        ("[relay]\nunfiltered_ports = 5061", "relay.unfiltered_ports: has to be a list of port numbers such as [5061]"),
+        ('[relay]\nexisting = "drop"', "relay.existing: is 'drop'; allowed are 'pass', 'reset'"),
+        ("[relay]\nconnections = 0", "relay.connections: has to be a whole number from 1 to 100000, not 0"),
+        ("[relay]\nmessage_seconds = 0", "relay.message_seconds: has to be a whole number from 1 to 3600, not 0"),
+        ("[relay]\nidle_second = 60", "relay.idle_second: is unknown; did you mean 'idle_seconds'?"),
         ('[log]\nlevel = "x"', "log.level: is unknown; known here are 'recent', 'records'"),
     ],
 )

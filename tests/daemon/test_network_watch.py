@@ -9,7 +9,7 @@ SBC = LocalAddress("192.0.2.1", "eth0")
 SECOND = LocalAddress("192.0.2.7", "eth1")
 SENTENCE = (
     "192.0.2.7 on eth1 is an address of this host, but not in [network].sbc:"
-    " calls to it are treated as inbound from an untrusted peer"
+    " calls to it are treated as inbound from an untrusted peer, and pass unfiltered over TCP"
 )
 
 

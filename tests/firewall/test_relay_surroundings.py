@@ -1,10 +1,12 @@
 """Rules of other programs that do not go with relayed connections, as iptables-save prints them."""
 
+from pathlib import Path
+
 import pytest
 
 from sbc_filter.firewall.interception import RelayPlan
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.firewall.relay_surroundings import closed_input, restricted_forward, taken_from_relay
+from sbc_filter.firewall.relay_surroundings import closed_input, locked_setting, restricted_forward, taken_from_relay
 from sbc_filter.firewall.rule_tables import IpFamily
 
 PLAN = Plan((5060, 5080), relay=RelayPlan())
@@ -77,3 +79,15 @@ def test_rules_that_accept_tcp_in_front_of_ours() -> None:
         for rule in accepted
     ]
     assert list(taken_from_relay(IpFamily.V4, "", PLAN.ports)) == []
+
+
+def test_a_setting_that_the_unit_of_the_rules_may_not_change(tmp_path: Path) -> None:
+    """Its `apply` would fail, and then nothing is filtered at all."""
+    folders = tmp_path / "none", tmp_path
+    assert list(locked_setting(is_on=False, folders=folders)) == []
+    (tmp_path / "sbc-filter-firewall.service").touch()
+    assert list(locked_setting(is_on=True, folders=folders)) == []
+    assert list(locked_setting(is_on=False, folders=folders)) == [
+        "net.ipv4.tcp_fwmark_accept is 0, which the unit sbc-filter-firewall may not change, and without it no"
+        " rules are applied: put `net.ipv4.tcp_fwmark_accept = 1` into /etc/sysctl.d, and run `sysctl --system`"
+    ]

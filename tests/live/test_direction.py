@@ -137,7 +137,7 @@ def test_a_call_that_only_passes_through_is_scrubbed_and_goes_on(lab: Lab, versi
 def warning(address: str, interface: str) -> str:
     return (
         f"warning: {address} on {interface} is an address of this host, but not in [network].sbc:"
-        " calls to it are treated as inbound from an untrusted peer"
+        " calls to it are treated as inbound from an untrusted peer, and pass unfiltered over TCP"
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from support.netns import LIVE
 
-from sbc_filter.commands.demo_scenes import SCENES, Scene
+from sbc_filter.commands.demo_scenes import SCENES, Scene, shown
 from sbc_filter.lab.certificate_maker import pem
 from sbc_filter.lab.demo_network import CARRIER_X5U, OUR_X5U, PROGRAMS, DemoNetwork
 from sbc_filter.sip.message import SipMessage
@@ -33,6 +33,8 @@ def stage() -> Iterator[DemoNetwork]:
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("scene", [pytest.param(scene, id=title) for title, scene in SCENES])
 def test_demonstration(stage: DemoNetwork, scene: Scene, version: int) -> None:
+    if scene not in [each for _, each in shown(stage)]:
+        pytest.skip(stage.unrelayed)
     seen = scene(stage, version)
     assert seen.good, seen
 

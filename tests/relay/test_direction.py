@@ -60,6 +60,9 @@ class Peers:
 
     def may_pass(self, fault: AnyFault) -> bool:
         self.events.append(str(fault))
+        return self.observed()
+
+    def observed(self) -> bool:
         return self.engine.place(self.direction.flow).observed
 
 
@@ -240,6 +243,26 @@ def test_where_all_is_observed_it_passes_from_there_on(fault: str) -> None:
     peers.direction.feed(OTHER[100:])
     assert (peers.written, peers.events) == (BROKEN[fault] + OTHER, [fault])
     assert peers.direction.unread
+
+
+def test_what_passed_unread_while_all_was_observed_is_reset_when_that_is_over() -> None:
+    """Otherwise a peer would have a connection that is never filtered."""
+    peers = Peers(make_engine())
+    peers.engine.observe(Observation(everything=True))
+    peers.direction.feed(BROKEN["nul"])
+    peers.engine.observe(Observation())
+    peers.direction.feed(OTHER)
+    peers.direction.feed(OTHER)
+    assert (peers.written, peers.events) == (BROKEN["nul"], ["nul", "nul", "reset"])
+
+
+def test_a_response_that_a_peer_could_read_as_two_messages_is_not_sent() -> None:
+    """The engine makes none: responses repeat what a peer wrote."""
+    peers = Peers(make_engine())
+    peers.direction.answer(b"SIP/2.0 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+    assert (peers.answered[:11], peers.events) == (b"SIP/2.0 403", [])
+    peers.direction.answer(b"SIP/2.0 403 Forbidden\r\n Content-Length: 9\r\nContent-Length: 0\r\n\r\n")
+    assert (len(peers.answered), peers.events) == (44, ["reset"])
 
 
 def test_a_websocket_handshake_that_looks_like_a_message() -> None:

@@ -1,5 +1,6 @@
 """The relay over loopback: real sockets, a real engine, real certificates."""
 
+import asyncio
 import contextlib
 import errno
 import gc
@@ -11,6 +12,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
+from time import monotonic
 
 import pytest
 from support.calls import LAB, NOW, VERIFY, added, follow_up, identity, invite, make_engine, pai, response
@@ -53,7 +55,7 @@ class Waiting:
 
 
 class Relayed:
-    """A relay in a thread, with the peer that it leads to."""
+    """A relay in a thread, with the peer that it leads to. Its time stands still, unless `options` have another."""
 
     def __init__(self, engine: Engine, **options: object) -> None:
         self.source = Waiting()
@@ -63,6 +65,7 @@ class Relayed:
         self.listener = socket.create_server((SBC, 0))
         self.address = self.listener.getsockname()
         self.far_address = self.server.getsockname()
+        options.setdefault("monotonic", FakeTime().monotonic)  # on a busy machine a call waits longer than 400 ms
         self.shell = RelayShell(
             engine,
             self.source,
@@ -238,7 +241,8 @@ def test_a_certificate_that_is_awaited_delays_its_call_on_its_connection_only() 
 
 
 def test_a_deadline_decides() -> None:
-    with relayed(make_engine(REJECT + "[rule.verify]\nhold_ms = 50\n", sbc=[SBC], known=False)) as made:
+    engine = make_engine(REJECT + "[rule.verify]\nhold_ms = 50\n", sbc=[SBC], known=False)
+    with relayed(engine, monotonic=monotonic) as made:
         near, far = made.connect()
         near.sendall(CALL)
         assert until(near, b"\r\n\r\n").startswith(b"SIP/2.0 436 Bad Identity Info\r\n")
@@ -321,6 +325,35 @@ def test_a_stream_that_cannot_be_read_where_all_is_observed() -> None:
         assert (count(made, "relay-unfiltered-streams"), count(made, "relay-fault.tls")) == (1, 1)
 
 
+def test_a_stream_that_passed_unread_is_reset_when_the_observation_is_over() -> None:
+    engine = make_engine(sbc=[SBC])
+    engine.observe(Observation(everything=True))
+    with relayed(engine) as made:
+        near, far = made.connect()
+        near.sendall(b"\0")
+        assert exactly(far, b"\0") == b"\0"
+        over = threading.Event()
+        made.shell.soon(lambda: engine.observe(Observation()))
+        made.shell.soon(over.set)
+        assert over.wait(LONG)
+        near.sendall(CALL)
+        assert is_reset(near)
+        assert is_reset(far)
+        assert (count(made, "relay-unfiltered-streams"), count(made, "relay-refused-streams")) == (1, 1)
+
+
+def test_the_kernel_looks_whether_silent_peers_are_there() -> None:
+    with relayed() as made:
+        made.connect()
+        (connection,) = made.shell._connections
+        for side in connection.sides:
+            assert side._transport is not None
+            opened = side._transport.get_extra_info("socket")
+            assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            options = socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT
+            assert [opened.getsockopt(socket.IPPROTO_TCP, each) for each in options] == [60, 20, 3]
+
+
 def test_a_peer_that_does_not_read_stops_the_other() -> None:
     """And nothing is lost when it reads again."""
     with relayed() as made:
@@ -362,6 +395,48 @@ def test_too_many_connections_of_one_peer() -> None:
         send_reset(near)
         assert eventually(lambda: count(made, "relay-connections-now") == 2)
         made.connect()
+
+
+def test_a_trunk_takes_the_place_of_a_peer_without_one_that_is_silent_longest() -> None:
+    """Otherwise sixteen hosts that nobody knows would keep a carrier out."""
+    fake = FakeTime()
+    trunk = '[trunks.carrier]\naddresses = ["127.0.0.9"]\n'
+    with relayed(
+        make_engine(trunk + VERIFY, sbc=[SBC]), limits=Limits(connections=2), monotonic=fake.monotonic
+    ) as made:
+        first, _ = made.connect()
+        fake.now += 1
+        second, far = made.connect()
+        fake.now += 1
+        first.sendall(OPTIONS)
+        assert eventually(lambda: count(made, "relay-messages") == 1)
+        assert is_refused(made)
+        for _ in range(2):
+            carrier = made.opened.enter_context(socket.create_connection(made.address, LONG, ("127.0.0.9", 0)))
+            made.opened.enter_context(made.server.accept()[0])
+            assert is_reset(second)
+            second = first
+        with contextlib.suppress(ConnectionResetError):
+            carrier = made.opened.enter_context(socket.create_connection(made.address, LONG, ("127.0.0.9", 0)))
+            assert is_reset(carrier)
+        assert eventually(lambda: count(made, "relay-limit-connections") == 4)
+        assert is_reset(far)
+
+
+def test_connections_that_the_sbc_opens_count_for_the_peers_that_it_calls() -> None:
+    """Otherwise the SBC, which has connections to all its peers, would be the first one to be limited."""
+    with relayed(make_engine(sbc=[PEER]), limits=Limits(connections_per_peer=1)) as made:
+        made.connect()
+        assert is_refused(made)
+        another = socket.create_server(("127.0.0.8", 0))
+        another.setblocking(False)
+        made.shell._acceptor._listeners.append(another)  # another address that it calls
+        made.shell.soon(lambda: made.shell._acceptor._watch(asyncio.get_running_loop(), another))
+        near = made.opened.enter_context(socket.create_connection(another.getsockname(), LONG, (PEER, 0)))
+        far = made.opened.enter_context(made.server.accept()[0])
+        near.sendall(OPTIONS)
+        assert exactly(far, OPTIONS) == OPTIONS
+        assert count(made, "relay-limit-peer") == 1
 
 
 def test_too_many_connections() -> None:

@@ -60,7 +60,9 @@ def relaying(lab: Lab) -> Iterator[list[Record]]:
     def work() -> None:
         with lab.inside("sbc"):
             opened = listeners(5059, PLAN.mark | LOCAL)
-            shell = RelayShell(engine, TinySource(), opened, far_side(PLAN.mark), records.append, clock=lambda: NOW)
+            shell = RelayShell(
+                engine, TinySource(), opened, far_side(PLAN.mark, 5059), records.append, clock=lambda: NOW
+            )
             started.append(shell)
             shell.run(tick)
 
@@ -103,3 +105,17 @@ def test_peers_see_each_other(lab: Lab, start: str, end: str, version: int) -> N
                 assert near.recv(2) + near.recv(2) == b"\r\n\r\n"
         (record,) = records
         assert (record.transport, record.direction) == ("tcp", "inbound" if start == "carrier" else "outbound")
+
+
+def test_a_connection_to_the_port_of_the_relay_itself_is_refused(lab: Lab) -> None:
+    """Without the firewall rules it gets there, and would be relayed to the relay again, without end."""
+    with lab.inside("sbc"):
+        Firewall(Iptables(""), ()).remove()
+    try:
+        with relaying(lab), connected(lab, "carrier", ADDRESSES["sbc"][4], 4, 5059) as near:
+            near.settimeout(LONG)
+            with pytest.raises(ConnectionResetError):
+                near.recv(1)
+    finally:
+        with lab.inside("sbc"):
+            Firewall(Iptables(""), ()).apply(PLAN)

@@ -262,6 +262,12 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
             VERIFY + '[[rule.when]]\naction = "pass"',
             "rule[1].when[1].action: is 'pass'; allowed are 'continue', 'drop', 'redirect', 'reject'",
         ),
+        (PASS + 'transport = "tls"', "rule[1].transport: has 'tls'; allowed are 'tcp', 'udp'"),
+        (
+            PASS + "transport = []",
+            'rule[1].transport: is an empty list: write "udp" or "tcp", or leave the key out',
+        ),
+        (PASS + "transport = 5", "rule[1].transport: has to be a list of strings, not 5"),
         (PASS + "direction = 5", "rule[1].direction: has to be a string, not 5"),
         (
             PASS + 'method = ["BYE"]',

@@ -51,6 +51,8 @@ def read(text: str) -> tuple[list[Trunk], list[str]]:
         ("198.51.100.7", "203.0.113.11", 5080, "udp", ("acme-host", True)),
         ("198.51.100.8", "203.0.113.10", 5060, "udp", ("acme", False)),
         ("198.51.100.8", "203.0.113.10", 5060, "tcp", ("acme-tcp", False)),
+        ("198.51.100.7", "203.0.113.10", 0, "tcp", ("acme-second", False)),  # a port that says nothing
+        ("198.51.100.7", "203.0.113.12", 0, "tcp", ("acme-host", True)),
     ],
 )
 def test_the_trunk_of_a_flow(peer: str, local: str, port: int, transport: str, found: tuple[str, bool]) -> None:

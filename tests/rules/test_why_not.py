@@ -23,11 +23,15 @@ def rules(*texts: str) -> RuleSet:
 
 
 def facts(
-    message: bytes, direction: Direction | None = Direction.INBOUND, trunk: str | None = "acme", now: float = NOW
+    message: bytes,
+    direction: Direction | None = Direction.INBOUND,
+    trunk: str | None = "acme",
+    now: float = NOW,
+    transport: str = "udp",
 ) -> Facts:
     parsed = SipMessage.parse(message)
     parties = Parties(parsed, reader())
-    return Facts("INVITE", direction, trunk, CARRIER, "udp", now, parsed, parties.identity, parties.every)
+    return Facts("INVITE", direction, trunk, CARRIER, transport, now, parsed, parties.identity, parties.every)
 
 
 PASS = 'action = "pass"\n'
@@ -40,6 +44,7 @@ PASS = 'action = "pass"\n'
         (PASS + 'direction = "outbound"', "direction", "the direction is inbound, not outbound"),
         (PASS + 'trunk = ["core"]', "trunk", "the trunk is acme, not core"),
         (PASS + 'direction = "inbound"\ntrunk = ["core"]', "trunk", "the trunk is acme, not core"),
+        (PASS + 'transport = "tcp"', "transport", "the transport is udp, not tcp"),
         (PASS + 'time = { days = ["sun"] }', "time", "the call did not arrive at these times"),
         (PASS + "has_identity = true", "has_identity", "the call lacks an Identity"),
         (PASS + 'caller = ["1312*"]', "caller", f"the caller {CALLER} is not on the list"),
@@ -92,6 +97,8 @@ CONDITIONS = st.lists(
             'direction = "inbound"',
             'trunk = ["core"]',
             'trunk = ["acme", "core"]',
+            'transport = "udp"',
+            'transport = ["tcp"]',
             "has_identity = true",
             'caller = ["1215*"]',
             'not_caller = ["1215*"]',
@@ -114,6 +121,7 @@ DIALOG = st.sampled_from(["", '\n[rule.verify]\nin_dialog = "verify"'])
     st.lists(st.tuples(ACTIONS, CONDITIONS, DIALOG), min_size=1, max_size=4),
     st.sampled_from([*Direction, None]),
     st.sampled_from(["acme", "core", None]),
+    st.sampled_from(["udp", "tcp"]),
     st.sampled_from([(), ("X-A: b",), ("X-A: c",), (identity(),)]),
     st.booleans(),
 )
@@ -121,13 +129,14 @@ def test_it_agrees_with_the_matcher(
     given_rules: list[tuple[str, list[str], str]],
     direction: Direction | None,
     trunk: str | None,
+    transport: str,
     headers: tuple[str, ...],
     in_dialog: bool,
 ) -> None:
     texts = [
         action + "\n".join(lines) + (dialog if "verify" in action else "") for action, lines, dialog in given_rules
     ]
-    seen = facts(invite(*headers), direction, trunk)
+    seen = facts(invite(*headers), direction, trunk, transport=transport)
     matched = [rule.name for rule in rules(*texts).matching(seen, b"", in_dialog)]
     explained = list(why_not(rules(*texts), seen, in_dialog))
     assert [each.rule.name for each in explained if not each.condition] == matched

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sbc_filter.assembly.setup import Setup
-from sbc_filter.commands.explain.material import claims_of, unfolded
+from sbc_filter.commands.explain.material import claims_of, stated_transport, unfolded
 from sbc_filter.engine.call.network import Flow, Interfaces
 from sbc_filter.errors import FilterError, reason
 from sbc_filter.lab.certificate_maker import X5U, Laboratory, Maker, key_pem
@@ -35,8 +35,9 @@ class ExampleFault(FilterError):
     """An example cannot be run; one sentence."""
 
 
-def flow_of(example: Example, conditions: Conditions, setup: Setup) -> Flow:
-    """The addresses of the call: those of the example, or of the first trunk that the rule names."""
+def flow_of(example: Example, conditions: Conditions, setup: Setup, message: bytes = b"") -> Flow:
+    """The addresses of the call: those of the example, or of the first trunk that the rule names. `message` is its
+    own, if it has one."""
     trunks = {trunk.name: trunk for trunk in setup.trunks}
     given = example.sender or example.target
     outbound = bool(example.target) or (not example.sender and conditions.direction is Direction.OUTBOUND)
@@ -46,7 +47,7 @@ def flow_of(example: Example, conditions: Conditions, setup: Setup) -> Flow:
     else:
         peer, port = _address(trunk, setup), 5060
     sbc, sbc_port = _side(trunk, peer, setup)
-    transport = TRANSPORTS[0] if trunk is None or TRANSPORTS[0] in trunk.transport else min(trunk.transport)
+    transport = example.transport or stated_transport(message) or _transport(conditions, trunk)
     name = trunk.interface if trunk is not None else ""
     ways = Interfaces(name, name) if name else None
     if outbound:
@@ -54,10 +55,10 @@ def flow_of(example: Example, conditions: Conditions, setup: Setup) -> Flow:
     return Flow(peer, port, sbc, sbc_port, transport, ways)
 
 
-def message_of(example: Example, folder: Path, flow: Flow, at: float, laboratory: Laboratory | None) -> bytes:
-    """The INVITE of an example without capture; `ExampleFault`. `laboratory` signs the token of a made call."""
+def given_message(example: Example, folder: Path) -> bytes:
+    """The INVITE that an example has in a file or in itself, empty if it is made up; `ExampleFault`."""
     if not example.message:
-        return _made(example, flow, at, laboratory)
+        return b""
     if "\n" in example.message:
         data = example.message.encode()
     else:
@@ -105,7 +106,8 @@ def laboratory_for(token: ExampleToken, at: float) -> Laboratory:
     return Maker(at - max(token.age, 0.0)).laboratory(token.spc)
 
 
-def _made(example: Example, flow: Flow, at: float, laboratory: Laboratory | None) -> bytes:
+def made_message(example: Example, flow: Flow, at: float, laboratory: Laboratory | None) -> bytes:
+    """The INVITE of an example without a message of its own; `laboratory` signs its token."""
     caller, called = _uri(example.caller, "caller.example"), _uri(example.called, _host(flow.dst))
     lines = [
         f"INVITE {called} SIP/2.0",
@@ -139,6 +141,13 @@ def _uri(party: str, host: str) -> str:
     if party.startswith(("sip:", "sips:")):
         return party
     return f"sip:+{party}@{host};user=phone" if party.isdigit() and len(party) > 6 else f"sip:{party}@{host}"
+
+
+def _transport(conditions: Conditions, trunk: Trunk | None) -> str:
+    """A transport of the trunk, by which the rule matches if there is one."""
+    of_trunk = frozenset(TRANSPORTS) if trunk is None else trunk.transport
+    allowed = of_trunk & (conditions.transport or of_trunk) or of_trunk
+    return next(each for each in TRANSPORTS if each in allowed)
 
 
 def _is_v6(address: str) -> bool:

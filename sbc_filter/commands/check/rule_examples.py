@@ -8,8 +8,9 @@ from sbc_filter.capture.frame import CaptureError
 from sbc_filter.commands.check.example_calls import (
     ExampleFault,
     flow_of,
+    given_message,
     laboratory_for,
-    message_of,
+    made_message,
     time_of,
 )
 from sbc_filter.commands.check.example_judge import ExampleJudge, Judged, anchors_from, chain_from
@@ -42,10 +43,11 @@ def _run(setup: Setup, rule: Rule, conditions: Conditions, example: Example, nam
     folder = Path(rule.file).parent
     if example.capture:
         return _run_capture(_judge(setup, rule, example, folder), rule, example, folder)
-    flow = flow_of(example, conditions, setup)
-    at = time_of(example, b"" if not example.message else message_of(example, folder, flow, 0.0, None))
+    given = given_message(example, folder)
+    flow = flow_of(example, conditions, setup, given)
+    at = time_of(example, given)
     laboratory = laboratory_for(example.token, at) if example.token is not None else None
-    message = message_of(example, folder, flow, at, laboratory)
+    message = given or made_message(example, flow, at, laboratory)
     if laboratory is None:
         judge = _judge(setup, rule, example, folder)
     else:

@@ -22,7 +22,7 @@ from sbc_filter.rules.model import NEVER, Conditions, Direction, Mode, RuleActio
 from sbc_filter.system.descriptors import allowed_descriptors, descriptors_of_relay
 from sbc_filter.system.local_addresses import forgotten, local_addresses
 
-_COMPARABLE = {"direction", "trunk", "has_identity", "enforce_percent"}
+_COMPARABLE = {"direction", "trunk", "transport", "has_identity", "enforce_percent"}
 _NONE = Conditions()
 
 
@@ -57,6 +57,7 @@ def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
         yield f"{setup.folder / name} is there: calls that leave get its token, and no Identity"
     yield from bypass.faults
     yield from _unreachable(setup)
+    yield from _of_no_transport(setup)
     yield from _pointless(setup)
     yield from _preserving_nothing(setup)
 
@@ -150,6 +151,19 @@ def _unreachable(setup: Setup) -> Iterator[str]:
             earlier.append((rule.name, conditions))
 
 
+def _of_no_transport(setup: Setup) -> Iterator[str]:
+    """Rules for a transport by which no call comes to them."""
+    of_trunk = {trunk.name: trunk.transport for trunk in setup.trunks}
+    for rule, conditions in zip(setup.rules.rules, setup.rules.conditions, strict=True):
+        wanted = conditions.transport
+        if wanted is None:
+            continue
+        if conditions.trunk and all(wanted.isdisjoint(of_trunk[name]) for name in conditions.trunk):
+            yield f"{rule.file}: rule {rule.name!r} is never reached: its trunks do not have its transport"
+        elif wanted == {"tcp"} and not setup.configuration.relay.enabled:
+            yield f"{rule.file}: rule {rule.name!r} is never reached: it is for TCP, and [relay].enabled is false"
+
+
 def _pointless(setup: Setup) -> Iterator[str]:
     """Rules whose redirects carry no information for the proxy that asked."""
     for rule in setup.rules.rules:
@@ -178,12 +192,17 @@ def _preserving_nothing(setup: Setup) -> Iterator[str]:
 
 
 def _covers(wider: Conditions, other: Conditions) -> bool:
-    """Whether every call of `other` meets `wider`, as far as can be told: by direction, trunk, has_identity alone."""
+    """Whether every call of `other` meets `wider`, as far as can be told: by the conditions that are sets alone."""
     for name in Conditions.__slots__:
         if name not in _COMPARABLE and getattr(wider, name) != getattr(_NONE, name):
             return False
     return (
         wider.direction in (None, other.direction)
         and wider.has_identity in (None, other.has_identity)
-        and (wider.trunk is None or (other.trunk is not None and other.trunk <= wider.trunk))
+        and _is_within(other.trunk, wider.trunk)
+        and _is_within(other.transport, wider.transport)
     )
+
+
+def _is_within(names: frozenset[str] | None, wider: frozenset[str] | None) -> bool:
+    return wider is None or (names is not None and names <= wider)

@@ -23,6 +23,7 @@ from sbc_filter.commands.explain.material import (
     invite_for,
     is_capture,
     read_material,
+    stated_transport,
     unfolded,
 )
 from sbc_filter.commands.explain.noted_source import NotedSource
@@ -32,6 +33,7 @@ from sbc_filter.commands.replay.captures import STANDARD_INPUT
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.verdict import VerdictKind
 from sbc_filter.errors import UsageFault
+from sbc_filter.rules.trunk import TRANSPORTS
 from sbc_filter.sip.date import parse_date
 from sbc_filter.system.near_file import near_file
 from sbc_filter.system.plain_console import PlainConsole
@@ -60,7 +62,7 @@ def explain(arguments: argparse.Namespace) -> int:
     setup, missing = read_setup(arguments, folders)
     given = read_certificate(arguments.certificate)
     source = NotedSource(setup.configuration.certificates, given, lambda: at, fetch=arguments.fetch)
-    judge = Judge(setup, _flow(arguments, setup), at, source)
+    judge = Judge(setup, _flow(arguments, setup, message), at, source)
     findings = findings_of(material, message, time_from, judge, source, missing)
     if arguments.bundle is not None:
         _write_bundle(arguments.bundle, message, findings, judge, source)
@@ -124,11 +126,12 @@ def _time(given: str | float, message: bytes, values: list[bytes], material: Mat
     return time.time(), "the clock of this host"
 
 
-def _flow(arguments: argparse.Namespace, setup: Setup) -> Flow:
+def _flow(arguments: argparse.Namespace, setup: Setup, message: bytes) -> Flow:
     network = setup.configuration.network
     sbc, port = network.sbc[0], network.ports[0]
+    transport = stated_transport(message) or TRANSPORTS[0]
     if arguments.to is not None:
         address, remote_port = arguments.to
-        return Flow(sbc, port, address, remote_port, "udp")
+        return Flow(sbc, port, address, remote_port, transport)
     peer, peer_port = arguments.sender or _NO_TRUNK
-    return Flow(peer, peer_port, sbc, port, "udp")
+    return Flow(peer, peer_port, sbc, port, transport)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sbc_filter.errors import FilterError, UsageFault, VerificationError, reason
 from sbc_filter.outcomes import TOLERABLE
+from sbc_filter.rules.trunk import TRANSPORTS
 from sbc_filter.sip.date import format_date
 from sbc_filter.sip.lenient.request_start import method_of
 from sbc_filter.stir.passport import Claims, parse_claims, parse_jose
@@ -30,6 +31,7 @@ _CAPTURES = (
 )
 _START = re.compile(rb"(?:[A-Z]+ [^\r\n]+ SIP/2\.0|SIP/2\.0 [0-9]{3})", re.IGNORECASE)
 _NAME = re.compile(rb"(?:identity|y)[ \t]*:[ \t]*", re.IGNORECASE)
+_VIA = re.compile(rb"^(?:via|v)[ \t]*:[ \t]*SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([a-z]+)", re.IGNORECASE | re.MULTILINE)
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _END = re.compile(rb"\r?\n\r?\n")
 _TOKEN = re.compile(rb"[A-Za-z0-9_+/=-]*\.[A-Za-z0-9_+/=-]*\.[A-Za-z0-9_+/=-]+")
@@ -162,6 +164,13 @@ def unfolded(message: bytes) -> bytes:
     """The header of a message with each field on one line, without the body: what stands there is not a field."""
     end = _END.search(message)
     return _FOLD.sub(b" ", message if end is None else message[: end.start()])
+
+
+def stated_transport(message: bytes) -> str:
+    """The transport by which a message comes, as its first Via says: `udp` or `tcp`; empty for anything else."""
+    found = _VIA.search(unfolded(message))
+    named = found[1].decode().lower() if found is not None else ""
+    return named if named in TRANSPORTS else ""
 
 
 def identity_value(material: Material) -> bytes:

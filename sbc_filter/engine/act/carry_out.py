@@ -98,7 +98,7 @@ class DecisionExecutor:
         continue_call(rule, call, decision)
         payload = message.changed()
         fits = has_room(packet, payload)
-        if not fits or (decision.identity is not None and _is_too_large(rule, packet, payload)):
+        if not fits or (decision.identity is not None and _is_too_large(rule, call, packet, payload)):
             message.undo(call.scrubbed)  # what was removed from an untrusted peer's call stays removed
             if decision.identity is not None or decision.preserved or decision.bypass is not None:
                 detail = Detail.TOO_LARGE if fits else Detail.NO_ROOM
@@ -146,9 +146,9 @@ def has_room(packet: Packet | None, payload: bytes | None) -> bool:
     return payload is None or packet is None or len(payload) <= packet.room
 
 
-def _is_too_large(rule: Rule, packet: Packet | None, payload: bytes | None) -> bool:
-    """Whether a signed call exceeds the packet size that the rule allows (A17)."""
-    if rule.sign.max_size is None or payload is None:
+def _is_too_large(rule: Rule, call: IncomingCall, packet: Packet | None, payload: bytes | None) -> bool:
+    """Whether a signed call exceeds the packet size that the rule allows (A17). Over TCP it is not one packet."""
+    if rule.sign.max_size is None or payload is None or call.flow.transport == "tcp":
         return False
     return len(payload) + (packet.start + 8 if packet is not None else 0) > rule.sign.max_size
 

@@ -88,8 +88,8 @@ class Position(NamedTuple):
         return not self.trusted and (self.direction is _INBOUND or self.is_foreign)
 
 
-# (peer address, SBC address, SBC port, transport, interface towards the peer if known) -> (trunk name, trusted), or
-# None
+# (peer address, SBC address, SBC port or 0 if it says nothing, transport, interface towards the peer if known) ->
+# (trunk name, trusted), or None
 TrunkLookup = Callable[[str, str, int, str, str | None], tuple[str, bool] | None]
 
 
@@ -172,14 +172,24 @@ class Network:
     def _arriving(self, direction: Direction | None, flow: Flow) -> Position:
         interface = flow.interfaces.came if flow.interfaces else None
         return self._seen(
-            direction, flow.src, flow, self._trunk_of(flow.src, flow.dst, flow.dport, flow.transport, interface)
+            direction,
+            flow.src,
+            flow,
+            self._trunk_of(flow.src, flow.dst, self._own_port(flow, flow.dport), flow.transport, interface),
         )
 
     def _leaving(self, direction: Direction | None, flow: Flow) -> Position:
         interface = flow.interfaces.leaves if flow.interfaces else None
         return self._seen(
-            direction, flow.dst, flow, self._trunk_of(flow.dst, flow.src, flow.sport, flow.transport, interface)
+            direction,
+            flow.dst,
+            flow,
+            self._trunk_of(flow.dst, flow.src, self._own_port(flow, flow.sport), flow.transport, interface),
         )
+
+    def _own_port(self, flow: Flow, port: int) -> int:
+        """The SBC's port, as trunks name it. A connection that the SBC opened has a port of the kernel's choice."""
+        return 0 if flow.transport == "tcp" and port not in self.ports else port
 
     def _seen(self, direction: Direction | None, peer: str, flow: Flow, trunk: tuple[str, bool] | None) -> Position:
         observed = self._observed.everything or self._observed.passes_tcp(flow)

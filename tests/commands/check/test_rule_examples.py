@@ -26,7 +26,7 @@ from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.cli import main
-from sbc_filter.commands.check.example_calls import flow_of, message_of
+from sbc_filter.commands.check.example_calls import flow_of, given_message
 from sbc_filter.commands.check.rule_examples import run_examples
 from sbc_filter.config.configuration_file import read_configuration
 from sbc_filter.engine.call.network import Flow
@@ -328,9 +328,40 @@ def test_between_which_addresses(sender: str, target: str, flow: Flow, folder: P
     assert flow_of(Example(Problem("", "", ""), sender=sender, target=target), Conditions(), setup) == flow
 
 
+OVER_TCP = SPAM.replace("direction", 'transport = "tcp"\ndirection')
+VIA = TAGGED.replace(";tag=2", "").replace("+12155550100", "+19005550100")
+NOT_TCP = "rule 'spam' (line 1): example[1]: no rule decides (no-rule), expected 'spam': the transport is udp, not tcp"
+
+
+@pytest.mark.parametrize(
+    ("rules", "keys", "said"),
+    [
+        (OVER_TCP, {"caller": '"19005550100"'}, ""),  # a made call is one that the rule may match
+        (OVER_TCP, {"caller": '"19005550100"', "transport": '"udp"'}, NOT_TCP),
+        (SPAM, {"caller": '"19005550100"', "transport": '"tcp"'}, ""),
+        (OVER_TCP, {"message": f'"""{VIA}"""'}, NOT_TCP),  # a message came as its Via says
+        (OVER_TCP, {"message": f'"""{VIA.replace("2.0/UDP", "2.0/TCP")}"""'}, ""),
+        (OVER_TCP, {"message": f'"""{VIA.replace("Via: SIP/2.0/UDP", "v : sip / 2.0 / tcp")}"""'}, ""),
+        (OVER_TCP, {"message": f'"""{VIA.replace("2.0/UDP", "2.0/TLS")}"""'}, ""),
+        (OVER_TCP, {"message": f'"""{VIA}"""', "transport": '"tcp"'}, ""),
+    ],
+)
+def test_the_transport_of_an_example(rules: str, keys: dict[str, str], said: str, folder: Path) -> None:
+    assert failures(folder, rules + example(**keys)) == [said]
+
+
+def test_a_call_of_a_trunk_comes_by_a_transport_of_the_trunk(folder: Path) -> None:
+    trunks = '[trunks.old]\naddresses = ["198.51.100.9"]\ntransport = "tcp"\n'
+    old = OVER_TCP.replace("direction", 'trunk = "old"\ndirection')
+    assert failures(folder, trunks + old + example(caller='"19005550100"')) == [""]
+    old = old.replace("tcp", "udp", 1)
+    reason = "expected 'spam': the transport is tcp, not udp"
+    assert failures(folder, trunks + old + example(caller='"19005550100"'))[0].endswith(reason)
+
+
 def test_the_octets_of_a_message_from_an_editor(folder: Path) -> None:
     text = "\n" + invite().decode().replace("\r\n", "\n").rstrip() + "\n"
-    found = message_of(Example(Problem("", "", ""), text), folder, Flow("", 0, "", 0, "udp"), NOW, None)
+    found = given_message(Example(Problem("", "", ""), text), folder)
     assert found == invite()
 
 

@@ -421,3 +421,16 @@ def test_the_trunk_of_the_peer_that_is_named(tmp_path: Path, capsys: pytest.Capt
     for side in ("--from", "--to"):
         found = data(capsys, call, side, "192.0.2.7", code=1)
         assert (found["record"]["trunk"], found["detail"]) == ("acme", "pass-rule")
+
+
+@pytest.mark.parametrize(("via", "reason"), [(b"UDP", "the transport is udp, not tcp"), (b"TCP", ""), (b"tcp", "")])
+def test_an_invite_comes_by_the_transport_of_its_via(
+    via: bytes, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sbc-filter.toml").write_text(f'[network]\nsbc = ["{SBC}"]\n')
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "r.toml").write_text('[[rule]]\nname = "a"\ntransport = "tcp"\naction = "pass"\n')
+    (tmp_path / "call.sip").write_bytes(invite().replace(b"SIP/2.0/UDP", b"SIP/2.0/" + via))
+    found = data(capsys, str(tmp_path / "call.sip"), code=1)
+    assert found["rules"] == [{"rule": "a", "mode": "enforce", "matched": not reason, "reason": reason}]
+    assert found["record"]["transport"] == via.decode().lower()

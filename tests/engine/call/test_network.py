@@ -86,6 +86,23 @@ def test_transport_tells_trunks_apart() -> None:
 @pytest.mark.parametrize(
     ("flow", "place"),
     [
+        (("203.0.113.9", 40000, "192.0.2.1", 5080), (IN, "203.0.113.9", "bravo-5080", True)),
+        (("203.0.113.9", 40000, "192.0.2.1", 5060), (IN, "203.0.113.9", "bravo", False)),
+        # The SBC opened the connection: it has a port of the kernel's choice.
+        (("192.0.2.1", 40000, "203.0.113.9", 5060), (OUT, "203.0.113.9", "bravo-5080", False)),
+        (("203.0.113.9", 5060, "192.0.2.2", 40000), (IN, "203.0.113.9", "bravo-second", False)),
+    ],
+)
+def test_over_tcp_the_address_of_the_sbc_decides_where_its_port_says_nothing(
+    flow: tuple[str, int, str, int], place: Any
+) -> None:
+    """What may be another trunk is not trusted."""
+    assert network().place(Flow(*flow, "tcp")) == Position(*place)
+
+
+@pytest.mark.parametrize(
+    ("flow", "place"),
+    [
         (("198.51.100.7", 5060, "10.0.0.2", 5060), (None, "198.51.100.7", "acme", False)),
         (("10.0.0.2", 5060, "198.51.100.7", 5060), (None, "198.51.100.7", "acme", False)),
         (("198.51.100.7", 5060, "198.51.100.65", 5060), (None, "198.51.100.7", "acme", False)),

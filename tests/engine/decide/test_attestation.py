@@ -29,7 +29,7 @@ from support.calls import (
     status,
 )
 
-from sbc_filter.engine.call.network import Network
+from sbc_filter.engine.call.network import Flow, Network
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Verdict
@@ -282,6 +282,14 @@ def test_a17_the_largest_packet(spare: int) -> None:
         return
     assert (verdict.kind, verdict.payload) == ("accept", None)
     assert (verdict.record.outcome, verdict.record.detail, verdict.record.attest) == ("unsigned", "too-large", None)
+
+
+def test_a17_a_call_over_tcp_has_no_largest_packet() -> None:
+    """Carriers use TCP just because INVITEs with an Identity are large."""
+    engine = make_engine(f"{SIGN}max_size = 576\n")
+    verdict = engine.decide(invite(), Flow(SBC, 40000, CARRIER, 5060, "tcp"), NOW)
+    assert isinstance(verdict, Verdict)
+    assert verdict.payload == added(invite(), DATE, signed())
 
 
 def test_a17_what_is_unsigned_still_loses_private_headers() -> None:
