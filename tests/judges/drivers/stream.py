@@ -1,0 +1,154 @@
+"""What a running SIP stack reads from a TCP connection: `stream.py COMMAND...` starts its server and speaks to it.
+
+Streams on stdin: each is a sequence of pieces, behind their lengths (4 bytes, big-endian), up to an empty one. Every
+piece is a segment of its own, as far as the kernel goes. For each stream one line of JSON on stdout: the messages that
+the stack has read, in order, each as [method or status, Call-ID, unit, octets]; the unit is `body` or `message`.
+
+The server listens on `PORT` and writes a line for each message, at once, to stdout or stderr:
+`|judge|METHOD|CALL-ID|UNIT|OCTETS|`, the first two in hexadecimal digits. At the end of a stream it closes.
+"""
+
+import json
+import os
+import re
+import select
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+ADDRESS, PORT = "127.0.0.1", 5070
+SECONDS = 10.0
+PAUSE = 0.0003
+"""Seconds between two pieces, so that the stack reads them one by one."""
+PATIENCE = 0.1
+"""Seconds in which most stacks close a connection that their peer has ended."""
+LAST = "judge-last"
+END = (
+    "OPTIONS sip:judge@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bK-judge-last\r\nMax-Forwards: 70\r\n"
+    f"From: <sip:judge@h>;tag=judge\r\nTo: <sip:judge@h>\r\nCall-ID: {LAST}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+).encode()
+_LINE = re.compile(rb"\|judge\|([0-9a-f]*)\|([0-9a-f]*)\|(body|message)\|([0-9]+)\|")
+Read = tuple[str, str, str, int]
+
+
+class Server:
+    """The process of a stack."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert self._process.stdout is not None
+        self._output = self._process.stdout.fileno()
+        os.set_blocking(self._output, False)
+        self._begun = b""
+        self._wait()
+
+    def ask(self, pieces: Sequence[bytes]) -> list[Read]:
+        """What the stack reads in a stream."""
+        with socket.create_connection((ADDRESS, PORT), SECONDS) as peer:
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            found: list[Read] = []
+            try:
+                for number, piece in enumerate(pieces):
+                    if number:
+                        time.sleep(PAUSE)
+                    self._write(peer, piece, found)
+                peer.shutdown(socket.SHUT_WR)
+                self._finish(peer, found)
+            except (ConnectionResetError, BrokenPipeError, OSError) as error:
+                if isinstance(error, TimeoutError):
+                    raise
+        return found + list(self._lines())
+
+    def _write(self, peer: socket.socket, piece: bytes, found: list[Read]) -> None:
+        """Send a piece; read what comes meanwhile, so that neither side waits for the other."""
+        peer.setblocking(False)
+        rest = memoryview(piece)
+        while rest:
+            readable, writable, _ = select.select([peer, self._output], [peer], [], SECONDS)
+            if not readable and not writable:
+                raise TimeoutError
+            if self._output in readable:
+                found += self._lines()
+            if peer in readable and not peer.recv(65536):
+                raise ConnectionResetError
+            if peer in writable:
+                rest = rest[peer.send(rest) :]
+
+    def _finish(self, peer: socket.socket, found: list[Read]) -> None:
+        """Wait for the stack to close. One that does not has come to the end when it reads another connection."""
+        if self._closes(peer, found, PATIENCE):
+            return
+        with socket.create_connection((ADDRESS, PORT), SECONDS) as other:
+            other.sendall(END)
+            end = time.monotonic() + SECONDS
+            while time.monotonic() < end:
+                select.select([self._output], [], [], 1.0)
+                for message in self._lines():
+                    if message[1] == LAST:
+                        return
+                    found.append(message)
+        raise TimeoutError
+
+    def _closes(self, peer: socket.socket, found: list[Read], seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            readable, _, _ = select.select([peer, self._output], [], [], left)
+            if self._output in readable:
+                found += self._lines()
+            if peer in readable and not peer.recv(65536):
+                return True
+        return False
+
+    def _lines(self) -> Iterator[Read]:
+        """What was read since the last time."""
+        try:
+            while data := os.read(self._output, 65536):
+                self._begun += data
+            raise SystemExit("the stack ended")
+        except BlockingIOError:
+            pass
+        whole, newline, self._begun = self._begun.rpartition(b"\n")
+        for line in whole.split(b"\n") if newline else ():
+            match = _LINE.search(line)
+            if match is not None:
+                method, call = (bytes.fromhex(match[part].decode()).decode("latin-1") for part in (1, 2))
+                yield method, call, match[3].decode(), int(match[4])
+
+    def _wait(self) -> None:
+        """Wait until it listens."""
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            try:
+                socket.create_connection((ADDRESS, PORT), 1.0).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        raise SystemExit("the stack does not listen")
+
+
+def streams() -> Iterator[list[bytes]]:
+    """All streams of stdin."""
+    pieces: list[bytes] = []
+    while len(size := sys.stdin.buffer.read(4)) == 4:
+        piece = sys.stdin.buffer.read(struct.unpack(">I", size)[0])
+        if piece:
+            pieces.append(piece)
+            continue
+        yield pieces
+        pieces = []
+
+
+def main() -> None:
+    server = Server(sys.argv[1:])
+    for pieces in streams():
+        print(json.dumps(server.ask(pieces)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
