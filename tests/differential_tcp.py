@@ -83,7 +83,7 @@ class Run:
             examples = self._examples[kind]
             for name, (finding, _) in examples.items():
                 write(f"    {name}: {finding.stack} reads {finding.seen}")
-            write(f"        {next(iter(examples.values()))[1][:2500]!r}")
+            write(f"        {next(iter(examples.values()))[1][:1500]!r}")
         for fault, number in self.refused.most_common():
             write(f"{number:8}  refused, {fault}")
         for name, number in self._read.items():

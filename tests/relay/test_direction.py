@@ -9,7 +9,8 @@ from sbc_filter.engine.call.network import Flow, Observation
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import ACCEPT, Answer, Need, Verdict, VerdictKind
 from sbc_filter.outcomes import Detail
-from sbc_filter.relay.direction import AnyFault, Direction, Passage, StreamFault, is_one_message
+from sbc_filter.relay.direction import AnyFault, Direction, Passage, StreamFault
+from sbc_filter.sip.one_message import is_framed
 from sbc_filter.sip.stream import FramingFault
 
 FLOW = Flow(CARRIER, 40000, SBC, 5060, "tcp")
@@ -157,7 +158,7 @@ def test_a_rejection_goes_back_and_its_ack_is_absorbed() -> None:
     peers = Peers(make_engine(REJECT))
     peers.direction.feed(tcp(invite()))
     assert statuses(peers.answered) == ["428 Use Identity Header"]
-    assert is_one_message(peers.answered)
+    assert is_framed(peers.answered)
     tag = re.findall(rb";tag=([0-9a-f]{24})", peers.answered)[0].decode()
     peers.direction.feed(tcp(follow_up(invite(), "ACK", tag)) + OTHER)
     assert peers.written == MARKED_OTHER

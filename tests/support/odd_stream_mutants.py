@@ -7,7 +7,7 @@ Each is a function of its seed and number, apart from the numbers in its Call-ID
 from random import Random
 
 from support.odd_mutants import Mutator, bent
-from support.odd_streams import PREFIX, Stream, call, hidden_call, length, numbered, request, tables
+from support.odd_streams import PREFIX, Stream, call, hidden_call, length, numbered, renumbered, request, tables
 
 
 class StreamMutator:
@@ -42,7 +42,8 @@ class StreamMutator:
         if kind == 1:
             body = rng.choice((PREFIX, b"", b"\r\n", bytes(rng.randrange(300)))) + hidden_call()
             return "plain", request(b"OPTIONS", length(len(body)), body)
-        return rng.choice(rng.choice(self._tables))
+        name, stream = rng.choice(rng.choice(self._tables))
+        return name, renumbered(stream)
 
     @staticmethod
     def _bent(rng: Random, stream: bytes) -> bytes:

@@ -5,6 +5,7 @@ victim: wherever the filter reads it, it is rejected. Behind each oddity comes a
 a reader still finds its way. All messages have Call-IDs of their own.
 """
 
+import re
 from collections.abc import Iterator
 from itertools import count
 from typing import NamedTuple
@@ -21,6 +22,7 @@ class Stream(NamedTuple):
 
 
 _NUMBERS = count(1)
+_CALL_ID = re.compile(rb"judge-[0-9]+")
 PREFIX = b"v=0\r\n"
 """The body in front of the hidden call."""
 
@@ -29,6 +31,12 @@ def numbered(message: bytes) -> bytes:
     """The message over TCP, with a Call-ID and a branch of its own."""
     number = b"judge-%d" % next(_NUMBERS)
     return message.replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP").replace(b"judge-1", number).replace(b"K-judge", b"K-" + number)
+
+
+def renumbered(stream: bytes) -> bytes:
+    """The stream with other numbers, each of them as often as before: nothing in it was seen before."""
+    fresh: dict[bytes, bytes] = {}
+    return _CALL_ID.sub(lambda found: fresh.setdefault(found[0], b"judge-%d" % next(_NUMBERS)), stream)
 
 
 def call() -> bytes:

@@ -132,7 +132,7 @@ def findings(written: Written, stack: str, read: Sequence[Read]) -> Iterator[Fin
         passed = rest[at]
         del rest[: at + 1]
         if passed.octets(one.unit) != one.octets:
-            yield Finding("size", stack, f"{one.method} {one.call_id}, {one.octets} octets of {one.unit}"[:100])
+            yield Finding("size", stack, f"{one.method} {one.call_id}, {one.octets} octets of {one.unit}, not {passed.octets(one.unit)}"[:100])
         elif method == "INVITE" and not passed.examined:
             yield Finding("call", stack, f"{one.method} {one.call_id}"[:100])
 
