@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.relay.direction import AnyFault, Direction, Passage
 from sbc_filter.relay.limits import Limits
+from sbc_filter.sip.stream import StreamReader
 
 _RESET, _LINGER = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)  # struct linger: whether, and for how many seconds
 
@@ -135,7 +136,8 @@ class Side(asyncio.BufferedProtocol):
         self.lost = False
         """Whether the socket is closed."""
         limits = self._owner.limits
-        self.direction = Direction(flow, self, self._owner.judge, max_held=limits.held_octets)
+        reader = StreamReader(max_size=limits.message_octets)
+        self.direction = Direction(flow, self, self._owner.judge, reader, limits.held_octets)
 
     # What asyncio calls.
 

@@ -227,13 +227,12 @@ class Direction:
 
     def _is_one(self, message: bytes, octets: bytes) -> bool:
         """Whether the peer reads what goes on as one message, or is not protected; resets the connection if not."""
-        if octets is not message and not is_framed(octets):
-            self.reset()
-            return False
-        if ends_for_all(octets) or self._exposed:
+        framed = octets is message or is_framed(octets)
+        if framed and (ends_for_all(octets) or self._exposed):
             return True
-        self._exposed = self._link.may_pass(StreamFault.EXPOSED_BODY)
+        self._exposed = framed and self._link.may_pass(StreamFault.EXPOSED_BODY)
         if not self._exposed:
+            self._flush()
             self.reset()
         return self._exposed
 

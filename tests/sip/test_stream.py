@@ -150,6 +150,18 @@ def test_the_largest_message() -> None:
     assert [type(event) for event in read(b"a" + largest)] == [Unframed]
 
 
+@pytest.mark.parametrize(
+    ("size", "fault"), [(44, None), (43, FramingFault.MESSAGE_TOO_LARGE), (30, FramingFault.HEAD_TOO_LARGE)]
+)
+def test_a_message_of_more_than_the_reader_takes(size: int, fault: FramingFault | None) -> None:
+    """S-149: PJSIP takes 4000 octets, and looks for the next message behind them."""
+    start, body = head(b"l: 6"), b"abcdef"
+    assert len(start) + len(body) == 44 - 7
+    reader = StreamReader(max_size=size - 7)
+    reader.feed(start + body)
+    assert reader.fault == fault
+
+
 pieces = st.sampled_from(
     [
         CALL,

@@ -16,7 +16,9 @@ class StreamMutator:
     def __init__(self, seed: str) -> None:
         self._seed = seed
         self._messages = Mutator(seed)
-        self._tables = [[(name, stream) for name, stream in found if len(stream) < 20_000] for found in tables().values()]
+        self._tables = [
+            [(name, stream) for name, stream in found if len(stream) < 20_000] for found in tables().values()
+        ]
 
     def mutant(self, number: int) -> Stream:
         """The mutant of this number."""

@@ -30,7 +30,9 @@ PREFIX = b"v=0\r\n"
 def numbered(message: bytes) -> bytes:
     """The message over TCP, with a Call-ID and a branch of its own."""
     number = b"judge-%d" % next(_NUMBERS)
-    return message.replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP").replace(b"judge-1", number).replace(b"K-judge", b"K-" + number)
+    return (
+        message.replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP").replace(b"judge-1", number).replace(b"K-judge", b"K-" + number)
+    )
 
 
 def renumbered(stream: bytes) -> bytes:

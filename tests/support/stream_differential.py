@@ -33,9 +33,16 @@ class Passed(NamedTuple):
     examined: bool
     """Whether it was an INVITE to the filter."""
 
-    def octets(self, unit: str) -> int:
-        """Its size, or that of its body."""
-        return len(self.message) - (self.message.index(b"\r\n\r\n") + 4 if unit == "body" else 0)
+    def may_be(self, call_id: str) -> bool:
+        """Whether a stack that reads this Call-ID may have read this message."""
+        number = _NUMBER.search(call_id.encode("latin-1", "replace"))
+        return number is None or number[1].decode() in self.numbers
+
+    def sizes(self, unit: str) -> tuple[int, ...]:
+        """Its size, or that of its body. Blanks in front may count, or not."""
+        if unit == "body":
+            return (len(self.message) - self.message.index(b"\r\n\r\n") - 4,)
+        return len(self.message), len(self.message.lstrip(b" \t"))
 
 
 class Written(NamedTuple):
@@ -122,21 +129,16 @@ def findings(written: Written, stack: str, read: Sequence[Read]) -> Iterator[Fin
     """What is wrong with the messages that a stack reads in what was written onwards."""
     rest = list(written.passed)
     for one in read:
-        method = one.method.upper()
-        found = _NUMBER.search(one.call_id.encode("latin-1", "replace"))
-        number = found[1].decode() if found else ""
-        at = next((at for at, passed in enumerate(rest) if number in passed.numbers), -1) if number else _of_size(rest, one)
-        if at < 0:
-            yield Finding("invite" if method == "INVITE" else "message", stack, f"{one.method} {one.call_id}"[:100])
+        is_invite = one.method.upper() == "INVITE"
+        named = [at for at, passed in enumerate(rest) if passed.may_be(one.call_id)]
+        sized = [at for at in named if one.octets in rest[at].sizes(one.unit)]
+        if not named:
+            yield Finding("invite" if is_invite else "message", stack, f"{one.method} {one.call_id}"[:100])
             continue
-        passed = rest[at]
-        del rest[: at + 1]
-        if passed.octets(one.unit) != one.octets:
-            yield Finding("size", stack, f"{one.method} {one.call_id}, {one.octets} octets of {one.unit}, not {passed.octets(one.unit)}"[:100])
-        elif method == "INVITE" and not passed.examined:
+        passed = rest[(sized or named)[0]]
+        del rest[: (sized or named)[0] + 1]
+        if not sized:
+            seen = f"{one.method} {one.call_id}, {one.octets} octets of {one.unit}, not {passed.sizes(one.unit)[0]}"
+            yield Finding("size", stack, seen[:100])
+        elif is_invite and not passed.examined:
             yield Finding("call", stack, f"{one.method} {one.call_id}"[:100])
-
-
-def _of_size(rest: Sequence[Passed], read: Read) -> int:
-    """The place of the first message of this size; -1 if there is none."""
-    return next((at for at, passed in enumerate(rest) if passed.octets(read.unit) == read.octets), -1)

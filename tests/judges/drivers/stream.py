@@ -21,6 +21,8 @@ from collections.abc import Iterator, Sequence
 
 ADDRESS, PORT = "127.0.0.1", 5070
 SECONDS = 10.0
+REST = 0.009
+"""Seconds between two streams, at least: PJSIP keeps 64 sockets, and each for half a second after its end."""
 PAUSE = 0.0003
 """Seconds between two pieces, so that the stack reads them one by one."""
 PATIENCE = 0.3
@@ -46,11 +48,14 @@ class Server:
         self._output = self._process.stdout.fileno()
         os.set_blocking(self._output, False)
         self._begun = b""
-        self._wait()
+        self._begun_at = 0.0
+        self._other = self._connected()
 
     def ask(self, pieces: Sequence[bytes]) -> list[Read]:
         """What the stack reads in a stream."""
         found: list[Read] = []
+        time.sleep(max(self._begun_at + REST - time.monotonic(), 0.0))
+        self._begun_at = time.monotonic()
         with socket.create_connection((ADDRESS, PORT), SECONDS) as peer:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
@@ -88,15 +93,16 @@ class Server:
 
     def _read_another(self, found: list[Read]) -> None:
         """Wait for the stack to read a message of another connection."""
-        with socket.create_connection((ADDRESS, PORT), SECONDS) as other:
-            other.sendall(END)
-            end = time.monotonic() + SECONDS
-            while time.monotonic() < end:
-                select.select([self._output], [], [], 1.0)
-                messages = list(self._lines())
-                found += [message for message in messages if message[1] != LAST]
-                if any(message[1] == LAST for message in messages):
-                    return
+        self._other.sendall(END)
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            readable, _, _ = select.select([self._output, self._other], [], [], 1.0)
+            if self._other in readable and not self._other.recv(65536):
+                raise SystemExit("the stack has closed a connection without a fault")
+            messages = list(self._lines()) if self._output in readable else []
+            found += [message for message in messages if message[1] != LAST]
+            if any(message[1] == LAST for message in messages):
+                return
         raise TimeoutError
 
     def _closes(self, peer: socket.socket, found: list[Read]) -> bool:
@@ -114,7 +120,7 @@ class Server:
         try:
             while data := os.read(self._output, 65536):
                 self._begun += data
-            raise SystemExit("the stack ended")
+            raise SystemExit(f"the stack ended: {self._begun[-2000:]!r}")
         except BlockingIOError:
             pass
         whole, newline, self._begun = self._begun.rpartition(b"\n")
@@ -124,16 +130,15 @@ class Server:
                 method, call = (bytes.fromhex(match[part].decode()).decode("latin-1") for part in (1, 2))
                 yield method, call, match[3].decode(), int(match[4])
 
-    def _wait(self) -> None:
-        """Wait until it listens."""
+    @staticmethod
+    def _connected() -> socket.socket:
+        """The first connection, once it listens."""
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
             try:
-                socket.create_connection((ADDRESS, PORT), 1.0).close()
+                return socket.create_connection((ADDRESS, PORT), SECONDS)
             except OSError:
                 time.sleep(0.05)
-            else:
-                return
         raise SystemExit("the stack does not listen")
 
 
