@@ -10,18 +10,22 @@ import secrets
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from random import Random
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from support.odd_stream_base import Stream
 from support.odd_stream_mutants import StreamMutator, cut
-from support.odd_streams import Stream, streams
+from support.odd_streams import streams
 from support.stacks import Missing
-from support.stream_differential import Finding, StreamFilter, findings
-from support.stream_stacks import STREAM_STACKS, StreamStack
+from support.stream_differential import Finding, StreamFilter, Written, findings
+from support.stream_stacks import LARGEST, STREAM_STACKS, StreamStack
+
+from sbc_filter.relay.limits import Limits
 
 _SHOWN = 6  # examples of a kind of finding
 Kind = tuple[str, str]
@@ -33,7 +37,9 @@ class Run:
 
     def __init__(self, stacks: list[StreamStack], seed: str) -> None:
         self._stacks = stacks
-        self._filter = StreamFilter()
+        sizes = {LARGEST.get(stack.name, Limits().message_octets) for stack in stacks}
+        self._filters = {size: StreamFilter(size) for size in sorted(sizes, reverse=True)}
+        self._pool = ThreadPoolExecutor(len(stacks))
         self._rng = Random(seed)
         self.streams = self.messages = self.passed = self.odd = 0
         self.refused: Counter[str] = Counter()
@@ -44,23 +50,26 @@ class Run:
     def stream(self, stream: Stream) -> None:
         """One stream through the filter; what it writes goes to the stacks, cut in another way."""
         self.streams += 1
-        written = self._filter.written(stream.pieces)
-        self.messages += written.messages
-        self.passed += len(written.passed)
-        if written.fault:
-            self.refused[written.fault] += 1
-        octets = b"".join(written.pieces)
-        if not octets:
-            return
-        pieces = written.pieces if len(written.pieces) > 1 else cut(self._rng, octets)
+        all_written = {size: judge.written(stream.pieces) for size, judge in self._filters.items()}
+        largest = next(iter(all_written.values()))
+        self.messages += largest.messages
+        self.passed += len(largest.passed)
+        if largest.fault:
+            self.refused[largest.fault] += 1
+        pieces = {size: self._cut(written) for size, written in all_written.items()}
+        sizes = [LARGEST.get(stack.name, Limits().message_octets) for stack in self._stacks]
         odd = False
-        for stack in self._stacks:
-            read = stack.ask(pieces) or []
-            self._read[stack.name] += len(read)
-            for finding in findings(written, stack.name, read):
+        asked = self._pool.map(lambda stack, size: stack.ask(pieces[size]), self._stacks, sizes)
+        for stack, size, read in zip(self._stacks, sizes, asked, strict=True):
+            self._read[stack.name] += len(read or [])
+            for finding in findings(all_written[size], stack.name, read or []):
                 odd = True
-                self._add(stream, finding, octets)
+                self._add(stream, finding, b"".join(pieces[size]))
         self.odd += odd
+
+    def _cut(self, written: Written) -> Sequence[bytes]:
+        """The segments that the stacks get."""
+        return written.pieces if len(written.pieces) != 1 else cut(self._rng, written.pieces[0])
 
     def _add(self, stream: Stream, finding: Finding, octets: bytes) -> None:
         kind = (finding.kind, stream.table)

@@ -7,7 +7,8 @@ Each is a function of its seed and number, apart from the numbers in its Call-ID
 from random import Random
 
 from support.odd_mutants import Mutator, bent
-from support.odd_streams import PREFIX, Stream, call, hidden_call, length, numbered, renumbered, request, tables
+from support.odd_stream_base import PREFIX, Stream, call, hidden_call, length, numbered, renumbered, request
+from support.odd_streams import tables
 
 
 class StreamMutator:

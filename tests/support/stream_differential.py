@@ -15,6 +15,8 @@ from typing import NamedTuple
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.verdict import Verdict, VerdictKind
 from sbc_filter.relay.direction import AnyFault, Direction, Passage
+from sbc_filter.relay.limits import Limits
+from sbc_filter.sip.stream import StreamReader
 from support.calls import CARRIER, NOW, SBC
 from support.differential import strict
 from support.stream_stacks import Read
@@ -65,14 +67,17 @@ class Finding(NamedTuple):
 class StreamFilter:
     """The relay with the strictest rules; it has a fresh engine every some thousand messages."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int = Limits().message_octets) -> None:
+        """`largest`: octets of a message (`[relay].message_octets`)."""
+        self._largest = largest
         self._engine = strict()
         self._messages = 0
 
     def written(self, pieces: Sequence[bytes]) -> Written:
         """What a new connection passes on of these segments."""
         link = _Link()
-        direction = Direction(_FLOW, link, lambda passage: self._judge(passage, link.passed))
+        reader = StreamReader(max_size=self._largest)
+        direction = Direction(_FLOW, link, lambda passage: self._judge(passage, link), reader)
         link.direction = direction
         for piece in pieces:
             if not direction.closed:
@@ -81,17 +86,17 @@ class StreamFilter:
             direction.end()
         return Written(tuple(link.pieces), tuple(link.passed), direction.messages, link.fault)
 
-    def _judge(self, passage: Passage, passed: list[Passed]) -> None:
+    def _judge(self, passage: Passage, link: "_Link") -> None:
         self._messages += 1
         if self._messages % _PER_ENGINE == 0:
             self._engine = strict()
         verdict = self._engine.decide(passage.message, passage.flow, NOW)
         assert isinstance(verdict, Verdict), "the certificate is known"
-        if verdict.kind in (VerdictKind.ACCEPT, VerdictKind.MODIFY):
+        passage.settle(verdict)
+        if verdict.kind in (VerdictKind.ACCEPT, VerdictKind.MODIFY) and not link.fault:
             message = verdict.payload or passage.message
             numbers = frozenset(found.decode() for found in _NUMBER.findall(message.partition(b"\r\n\r\n")[0]))
-            passed.append(Passed(message, numbers, verdict.record is not None))
-        passage.settle(verdict)
+            link.passed.append(Passed(message, numbers, verdict.record is not None))
 
 
 class _Link:

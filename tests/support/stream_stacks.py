@@ -30,6 +30,11 @@ STREAM_STACKS: Mapping[str, Callable[[], list[str]]] = {
 """Those with a TCP transport: osip2 leaves it to others, JsSIP knows WebSocket only."""
 
 
+LARGEST = {"pjsip": 4000}
+"""Octets of the largest message that a stack takes, where it does not close the connection at larger ones. The relay
+has to be told (`[relay].message_octets`)."""
+
+
 class Read(NamedTuple):
     """A message that a stack has read."""
 
@@ -51,6 +56,8 @@ class StreamStack(Driver):
 
     def ask(self, pieces: Sequence[bytes]) -> list[Read] | None:
         """The messages that it reads on a connection with these segments; None if it crashed or hung."""
+        if not pieces:
+            return []
         parts = (*filter(None, pieces), b"")
         found = self.answer(b"".join(struct.pack(">I", len(part)) + part for part in parts))
         return [Read(*one) for one in found] if isinstance(found, list) else None

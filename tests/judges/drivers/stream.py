@@ -30,8 +30,9 @@ PATIENCE = 0.3
 ROUNDS = 3
 LAST = "judge-last"
 END = (
-    "OPTIONS sip:judge@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bK-judge-last\r\nMax-Forwards: 70\r\n"
-    f"From: <sip:judge@h>;tag=judge\r\nTo: <sip:judge@h>\r\nCall-ID: {LAST}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+    "OPTIONS sip:judge@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bK-judge-last\r\n"
+    "Max-Forwards: 70\r\nFrom: <sip:judge@h>;tag=judge\r\nTo: <sip:judge@h>\r\n"
+    f"Call-ID: {LAST}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
 ).encode()
 _LINE = re.compile(rb"\|judge\|([0-9a-f]*)\|([0-9a-f]*)\|(body|message)\|([0-9]+)\|")
 Read = tuple[str, str, str, int]
@@ -60,7 +61,9 @@ class Server:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
                 closed = self._send(peer, pieces, found)
-            except (ConnectionResetError, BrokenPipeError):
+            except TimeoutError:
+                raise
+            except OSError:  # reset
                 closed = True
         # Sofia ends its side before it has read all, and does not read behind a fault until the connection is closed.
         for _ in range(1 if closed else ROUNDS):
@@ -81,14 +84,14 @@ class Server:
         peer.setblocking(False)
         rest = memoryview(piece)
         while rest:
-            readable, writable, _ = select.select([peer, self._output], [peer], [], SECONDS)
+            readable, writable, _ = select.select([peer.fileno(), self._output], [peer.fileno()], [], SECONDS)
             if not readable and not writable:
                 raise TimeoutError
             if self._output in readable:
                 found += self._lines()
-            if peer in readable and not peer.recv(65536):
+            if peer.fileno() in readable and not peer.recv(65536):
                 raise ConnectionResetError
-            if peer in writable:
+            if peer.fileno() in writable:
                 rest = rest[peer.send(rest) :]
 
     def _read_another(self, found: list[Read]) -> None:
@@ -96,8 +99,8 @@ class Server:
         self._other.sendall(END)
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
-            readable, _, _ = select.select([self._output, self._other], [], [], 1.0)
-            if self._other in readable and not self._other.recv(65536):
+            readable, _, _ = select.select([self._output, self._other.fileno()], [], [], 1.0)
+            if self._other.fileno() in readable and not self._other.recv(65536):
                 raise SystemExit("the stack has closed a connection without a fault")
             messages = list(self._lines()) if self._output in readable else []
             found += [message for message in messages if message[1] != LAST]
@@ -108,10 +111,10 @@ class Server:
     def _closes(self, peer: socket.socket, found: list[Read]) -> bool:
         end = time.monotonic() + PATIENCE
         while (left := end - time.monotonic()) > 0:
-            readable, _, _ = select.select([peer, self._output], [], [], left)
+            readable, _, _ = select.select([peer.fileno(), self._output], [], [], left)
             if self._output in readable:
                 found += self._lines()
-            if peer in readable and not peer.recv(65536):
+            if peer.fileno() in readable and not peer.recv(65536):
                 return True
         return False
 

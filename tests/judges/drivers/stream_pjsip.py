@@ -8,13 +8,14 @@ import re
 import pjsua2
 
 _RECEIVED = re.compile(
-    r"RX (?P<octets>\d+) bytes (?:Request msg (?P<method>.*?)|Response msg (?P<status>\d+)/.*?)/cseq=-?\d+ [^\n]*\n(?P<text>.*)",
+    r"RX (?P<octets>\d+) bytes (?:Request msg (?P<method>.*?)|Response msg (?P<status>\d+)/.*?)/cseq=-?\d+ "
+    r"[^\n]*\n(?P<text>.*)",
     re.DOTALL,
 )
 _CALL_ID = re.compile(r"\n(?:call-id|i)\s*:\s*([^\r\n]*?)\s*[\r\n]", re.IGNORECASE)
 
 
-class Log(pjsua2.LogWriter):
+class Log(pjsua2.LogWriter):  # type: ignore[misc]
     """Takes what the library writes to its log."""
 
     def write(self, entry: pjsua2.LogEntry) -> None:
