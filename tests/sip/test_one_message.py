@@ -6,6 +6,7 @@ Next to each message that does not is a stack that reads its body as the next me
 import pytest
 from support.calls import identity, invite, response
 from support.devices import PLAIN
+from support.growth import LINEAR, growth
 
 from sbc_filter.sip.one_message import ends_for_all, is_framed
 
@@ -49,6 +50,9 @@ def test_what_devices_send(device: str) -> None:
         (b"Via: SIP/2.0/UDP ", b"Via:\r\n SIP/2.0/UDP\r\n "),
         (b"From: <", b'From: "a, b" <'),
         (b"To: <", b"t:\t<"),
+        (b"sip:+12155550100@carrier.example", b"sips:*70#:%41;a?b=c&@[2001:db8::1]:5061;x=%00[1]?a=b&c=d;e"),
+        (b"sip:+12155550100@carrier.example", b"tel:+1-(215)555.0100;ext=1"),
+        (b"sip:+12155550100@carrier.example", b"urn:service:sos"),
         (b"Call-ID: ", b"X_Y.z!%*+`'~ \t: a\r\nMax-Forwards: x\r\ni: "),
     ],
 )
@@ -83,6 +87,13 @@ EXPOSED = [
     (b"Call-ID: call-1@carrier.example", b"Call-ID:"),
     (b"CSeq: 1 ", b"CSeq: x "),
     (b"CSeq: 1 OPTIONS", b"CSeq: 1 INVITE"),
+    (b"CSeq: 1 ", b"CSeq: 2147483648 "),
+    (b"OPTIONS sip:+12155550199@192.0.2.1", b"OPTIONS sip:a?b@[c"),
+    (b"OPTIONS sip:+12155550199@192.0.2.1", b"OPTIONS sip:%zz@h"),
+    (b"OPTIONS sip:+12155550199@192.0.2.1", b"OPTIONS tel:x y"),
+    (b"From: <sip:+12155550100@carrier.example>", b"From: <sip:a@[>"),
+    (b"To: <sip:+12155550199@sbc.example>", b"To: <sip:@sbc.example>"),
+    (b"To: <sip:+12155550199@sbc.example>", b"To: <sip:a@b:123456>"),
 ]
 
 
@@ -111,3 +122,14 @@ def test_any_octet_of_a_body_counts(body: bytes) -> None:
 def test_a_response_that_some_stack_does_not_parse(change: tuple[bytes, bytes]) -> None:
     assert ends_for_all(answer())
     assert not ends_for_all(answer(change))
+
+
+@pytest.mark.parametrize(
+    "unit", [b"a", b"a:", b"%41", b"a;", b"a@", b"[", b";a=b", b", SIP/2.0/TCP h", b"\r\n X", b" "]
+)
+@pytest.mark.parametrize("field", [b"OPTIONS sip:", b"Via: ", b"From: <sip:", b"To: ", b"Call-ID: ", b"CSeq: "])
+def test_the_time_is_linear(field: bytes, unit: bytes) -> None:
+    def work(size: int) -> None:
+        ends_for_all(request((field, field + unit * (size // len(unit)))))
+
+    assert growth(work, 12_000) < LINEAR
