@@ -7,7 +7,7 @@ Each is a function of its seed and number, apart from the numbers in its Call-ID
 from random import Random
 
 from support.odd_mutants import Mutator, bent
-from support.odd_stream_base import PREFIX, Stream, call, hidden_call, length, numbered, renumbered, request
+from support.odd_stream_base import PREFIX, Stream, call, carriers, hidden_call, length, numbered, renumbered
 from support.odd_streams import tables
 
 
@@ -34,17 +34,19 @@ class StreamMutator:
         return Stream("mutant", f"{number}: {'; '.join(names)}"[:200], cut(rng, stream + call()))
 
     def _part(self, rng: Random, number: int) -> tuple[str, bytes]:
-        kind = rng.randrange(4)
-        if kind == 0:  # an odd message, with a call in its body
+        kind = rng.randrange(6)
+        if kind < 2:  # an odd message, with a call in its body or without a body
             case = self._messages.mutant(number)
-            body = PREFIX + hidden_call()
+            body = PREFIX + hidden_call() if kind else b""
             message = numbered(case.message.replace(b"Content-Length: 0", b"Content-Length: %d" % len(body)))
             if rng.randrange(2):
                 message = message.replace(b"INVITE", rng.choice((b"OPTIONS", b"MESSAGE")))
             return case.name, message + body
-        if kind == 1:
-            body = rng.choice((PREFIX, b"", b"\r\n", bytes(rng.randrange(300)))) + hidden_call()
-            return "plain", request(b"OPTIONS", length(len(body)), body)
+        if kind < 5:
+            body = rng.choice((PREFIX, b"", b"\r\n", b"INVITE sip:a ", bytes(rng.randrange(300)))) + hidden_call()
+            body = body[: len(body) - rng.choice((0, 0, 2, rng.randrange(len(body))))]
+            _, message = rng.choice(list(carriers(length(len(body)), body)))
+            return "plain", message
         name, stream = rng.choice(rng.choice(self._tables))
         return name, renumbered(stream)
 
