@@ -33,6 +33,8 @@ _ODD_OCTET = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 # What some stack takes for a Content-Length where no header field begins. Kamailio reads it after the blanks of a
 # folded line and at the start of the message, and with an underscore; others end a line at a control character.
 _LIKE_LENGTH = re.compile(rb"[\0-\x09\x0b\x0c\x0e-\x20\x7f-\xff]*+(?i:content[-_]length|l)[ \t]*+:")
+# eXosip reads the number behind the next colon, whatever stands in between.
+_LENGTH_AND_MORE = re.compile(rb"(?i:content[-_]length|l)[^A-Za-z0-9.!%*_+`'~:-]")
 _BLANK = bytes(range(0x21))  # JAIN SIP ends the header at a line that has nothing else
 
 
@@ -226,6 +228,8 @@ def content_length(head: bytes) -> int | FramingFault:
             if length not in (-1, int(number[1])):
                 return FramingFault.LENGTHS_DIFFER
             length = int(number[1])
+        elif _LENGTH_AND_MORE.match(line) is not None:
+            return FramingFault.LENGTH_FORM
     return FramingFault.NO_LENGTH if length < 0 else length
 
 

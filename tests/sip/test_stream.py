@@ -81,7 +81,12 @@ def test_a_content_length_that_all_stacks_read_alike(field: bytes, length: int) 
 REFUSED: list[tuple[FramingFault, bytes]] = [
     (FramingFault.NO_LENGTH, head(b"Via: a")),  # JAIN SIP: no body
     (FramingFault.NO_LENGTH, head()),
-    (FramingFault.NO_LENGTH, head(b"Content-Length 3")),
+    (FramingFault.NO_LENGTH, head(b"Content-Lengths: 3", b"ll: 3", b"l.: 3", b"lx 3")),
+    (FramingFault.LENGTH_FORM, head(b"Content-Length 3")),
+    (FramingFault.LENGTH_FORM, head(b"Content-Length x: 4", b"l: 3")),  # eXosip: 4
+    (FramingFault.LENGTH_FORM, head(b"content-length 5", b"X: 4", b"l: 3")),  # eXosip: 4
+    (FramingFault.LENGTH_FORM, head(b"L x: 4", b"l: 3")),
+    (FramingFault.LENGTH_FORM, head(b"l;x: 4", b"l: 3")),
     (
         FramingFault.LENGTHS_DIFFER,
         head(b"Content-Length: 3", b"Content-Length: 4"),

@@ -10,18 +10,16 @@ def between() -> Iterator[tuple[str, bytes]]:
     floods = tuple(b"\r\n" * number for number in (1, 2, 3, 4, 5, 6, 7, 99, 1000, 4000, 20_001))
     for octets in (
         *floods, b"\n", b"\r", b"\n\n", b"\r\r", b"\r\n\n", b"\r\n\r", b"\r\n\r\n\r", b" ", b"\t", b" \r\n",
-        b"\r\n \r\n", b"\0", b"\0" * 4, b"jaK", b"a", b"\r\na",
-        b"\x0b", b"\x0c", b"\x1c", b"\x85", b"\xa0", b"\xef\xbb\xbf", b".", b".\r\n", b"--b\r\n", b"\x01\x02\r\n",
-        b"0\r\n\r\n", b"5\r\n", b"\r\n\r\n \r\n\r\n",
+        b"\r\n \r\n", b"\0", b"\0" * 4, b"jaK", b"a", b"\r\na", b"\x0b", b"\x0c", b"\x1c", b"\x85", b"\xa0",
+        b"\xef\xbb\xbf", b".", b".\r\n", b"--b\r\n", b"\x01\x02\r\n", b"0\r\n\r\n", b"5\r\n", b"\r\n\r\n \r\n\r\n",
         b"\x80" * 12, b"PROXY TCP4 192.0.2.7 192.0.2.1 1 5060\r\n", b"\r\n\r\n\0\r\nQUIT\n!\x11\0\x0c" + bytes(12),
-        b"EHLO a\r\n",
-        b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", b"\x80\x2e\x01\x03\x01", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"\x81\x05hello", b"\x05\x01\0",
+        b"EHLO a\r\n", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", b"\x80\x2e\x01\x03\x01",
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\x81\x05hello", b"\x05\x01\0",
         b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: sip\r\nContent-Length: 0\r\n\r\n",
         b"\0\x01\0\0!\x12\xa4B" + bytes(12), b"\0\x01\0\x08!\x12\xa4B" + bytes(20), b"$\0\0\x0c" + bytes(12),
-        b"<?xml?>", b"SIP/2.0\r\n", b"INVITE ", b"X: y\r\n\r\n",
-        b"l: 0\r\n\r\n", b"X\r\nl: 0\r\n\r\n", b"X Y Z\r\nContent-Length: 4\r\n\r\nabcd",
-        b"OPTIONS sip:a SIP/2.0\r\nl: 0\r\n\r\n", b"SIP/2.0 200 OK\r\nl: 0\r\n\r\n",
+        b"<?xml?>", b"SIP/2.0\r\n", b"INVITE ", b"X: y\r\n\r\n", b"l: 0\r\n\r\n", b"X\r\nl: 0\r\n\r\n",
+        b"X Y Z\r\nContent-Length: 4\r\n\r\nabcd", b"OPTIONS sip:a SIP/2.0\r\nl: 0\r\n\r\n",
+        b"SIP/2.0 200 OK\r\nl: 0\r\n\r\n",
     ):  # fmt: skip
         name = f"{octets[:30]!r} ({len(octets)})"
         yield f"in front, {name}", octets + hidden_call() + call()
