@@ -3,7 +3,7 @@
 # make bench  what the engine spends, as multiples of one signature
 # make soak   half an hour of calls through two workers: memory, descriptors, every packet's verdict
 # make fuzz   throws mutants, signed hostile claims and random bytes at it; independent judges look at what leaves
-# make differential  shows odd messages that pass the filter to SIP stacks, and what they see that they should not
+# make differential  shows odd messages and streams that pass to SIP stacks, and what they see that they should not
 # make mutants changes the product in one place at a time, and shows which changes no test notices
 # make deb    installs what the build needs, then builds the Debian package into build/deb
 # make deb-test  tries it in fresh Debian trees, booted as well
@@ -98,11 +98,13 @@ fuzz:
 	@.ci/bootstrap.sh test
 	@$(BIN)/python tests/fuzz.py $(FUZZ)
 
-# The corpus and COUNT mutants of it; DIFFERENTIAL="--corpus-only --stacks osip2,sofia" (see tests/differential.py)
+# The corpus and COUNT mutants of it; DIFFERENTIAL="--corpus-only --stacks osip2,sofia" (see tests/differential.py).
+# Then streams over TCP, with STREAMS mutants of them; DIFFERENTIAL_TCP="--stacks kamailio" (see tests/differential_tcp.py)
 .PHONY: differential
 differential:
 	@.ci/bootstrap.sh differential
 	@$(BIN)/python tests/differential.py --count $(or $(COUNT),200000) $(DIFFERENTIAL)
+	@$(BIN)/python tests/differential_tcp.py --count $(or $(STREAMS),20000) $(DIFFERENTIAL_TCP)
 
 # A sample of each module; MUTANTS="--all stir", MUTANTS="--at sbc_filter/stir/path.py:70"
 .PHONY: mutants

@@ -30,7 +30,7 @@ INTERPRETED = {
     "numbering": "country_table region_table",
     "pki": "certificate claim_constraints crl crl_scope path revocation_table shaken_profile signed_der tnauthlist"
     " trust_store x5u",
-    "sip": "date grammar reason response stream",
+    "sip": "date grammar one_message reason response stream",
     "sip/lenient": "",
     "stir": "compact credential delegated_signing delegated_verification delegation diversion extensions media_keys"
     " priority rich_call_data sign_div sti_pa_list",

@@ -61,6 +61,7 @@ class RelaySettings:
     unfiltered_ports: tuple[int, ...] = (5061,)
     connections: int = 4096
     connections_per_peer: int = 256
+    message_octets: int = 65_535
     message_seconds: int = 10
     idle_seconds: int = 3600
 

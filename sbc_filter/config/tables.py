@@ -41,6 +41,7 @@ from sbc_filter.stir.delegation import VERIFICATION
 # Processes; one for each core of a large host.
 MAX_WORKERS = 64
 MAX_CONNECTIONS = 100_000  # of one relay process
+MIN_MESSAGE = 1500  # octets: an INVITE with Identity is as large
 MAX_RECENT = 1_000_000  # calls; the octets of all of them have a limit of their own
 # Header fields that may not be removed, by full and by short name: those of RFC 3261, and those that name a caller.
 _REMOVED = {name.lower().encode() for name in HEADERS}
@@ -142,6 +143,7 @@ def read_relay(table: TomlTable, ports: Collection[int]) -> RelaySettings:
         _ports(table, "unfiltered_ports", default.unfiltered_ports, may_be_empty=True),
         table.integer("connections", default.connections, 1, MAX_CONNECTIONS),
         table.integer("connections_per_peer", default.connections_per_peer, 1, MAX_CONNECTIONS),
+        table.integer("message_octets", default.message_octets, MIN_MESSAGE, default.message_octets),
         table.integer("message_seconds", default.message_seconds, 1, 3600),
         table.integer("idle_seconds", default.idle_seconds, 1, 86400),
     )

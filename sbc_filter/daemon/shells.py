@@ -139,6 +139,7 @@ class RelayFeed:
             limits=Limits(
                 connections=settings.connections,
                 connections_per_peer=settings.connections_per_peer,
+                message_octets=settings.message_octets,
                 message_seconds=settings.message_seconds,
                 idle_seconds=settings.idle_seconds,
             ),

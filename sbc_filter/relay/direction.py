@@ -14,7 +14,8 @@ from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.verdict import Verdict, VerdictKind
 from sbc_filter.errors import MessageError
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.stream import FramingFault, KeepAlive, Message, StreamReader, content_length
+from sbc_filter.sip.one_message import ends_for_all, is_framed
+from sbc_filter.sip.stream import FramingFault, KeepAlive, Message, StreamReader
 
 HELD_OCTETS = 1 << 18
 """Octets of messages that may wait in one direction. With more, no further octets are read."""
@@ -31,6 +32,8 @@ class StreamFault(StrEnum):
     """It begins as TLS does (RFC 8446 §5.1)."""
     WEB_SOCKET = "websocket"
     """It begins as a WebSocket handshake does (RFC 6455 §1.3, RFC 7118)."""
+    EXPOSED_BODY = "exposed-body"
+    """A message has a body, and a header that some stack cannot parse: to that stack the body is the next messages."""
     SLOW = "slow"
     """A message was not complete in time."""
     INCOMPLETE = "incomplete"
@@ -123,6 +126,7 @@ class Direction:
         self._together: bytearray | None = None  # what goes on while octets are read, in one piece: CRLFs are cheap
         self._held = 0
         self._first = True
+        self._exposed = False  # whether a body that is exposed has passed: it is counted once
         self.messages = 0
         """How many there were."""
         self._fault: AnyFault | None = None  # for which its octets pass unread
@@ -207,7 +211,7 @@ class Direction:
 
     def answer(self, response: bytes) -> None:
         """Send a response of the filter to the peer from whom this direction comes."""
-        if not is_one_message(response):  # it repeats what the peer wrote
+        if not is_framed(response):  # it repeats what the peer wrote
             self.reset()
         elif not self.closed:
             self._link.back(response)
@@ -217,8 +221,7 @@ class Direction:
         passage.settled = True
         if self.closed:
             return
-        if octets and octets is not passage.message and not is_one_message(octets):
-            self.reset()  # the peer would read another message than the filter
+        if octets and not self._is_one(passage.message, octets):
             return
         queue = self._queues.get(passage.call) if passage.call is not None else None
         if queue is None or passage.call is None:
@@ -235,6 +238,17 @@ class Direction:
             del self._queues[passage.call]
             self._finish()
             self._link.progressed()
+
+    def _is_one(self, message: bytes, octets: bytes) -> bool:
+        """Whether the peer reads what goes on as one message, or is not protected; resets the connection if not."""
+        framed = octets is message or is_framed(octets)
+        if framed and (ends_for_all(octets) or self._exposed):
+            return True
+        self._exposed = framed and self._link.may_pass(StreamFault.EXPOSED_BODY)
+        if not self._exposed:
+            self._flush()
+            self.reset()
+        return self._exposed
 
     def _onward(self, octets: bytes) -> None:
         if self._together is None:
@@ -305,12 +319,6 @@ def call_id(message: bytes) -> bytes | None:
         return SipMessage.parse(message).first(b"call-id")
     except MessageError:
         return None
-
-
-def is_one_message(octets: bytes) -> bool:
-    """Whether every reader of a stream takes these octets for one message."""
-    end = octets.find(b"\r\n\r\n")
-    return end >= 0 and content_length(octets[:end]) == len(octets) - end - 4
 
 
 def _named(fault: FramingFault, data: bytes, first: bool) -> AnyFault:

@@ -19,6 +19,8 @@ class Limits(NamedTuple):
     """Connections at a time from one sender. More are reset at once."""
     connect_seconds: float = 10.0
     """For which the far side may leave a connection unanswered."""
+    message_octets: int = 65_535
+    """Of one message. A larger one cannot be framed."""
     message_seconds: float = 10.0
     """From the first octet of a message to its last."""
     idle_seconds: float = 3600.0

@@ -22,6 +22,8 @@ MAX_HEAD = 65_536
 """Octets of the start line and the header, as in the largest datagram."""
 MAX_BODY = 65_536
 """Octets of the body."""
+MAX_SIZE = MAX_HEAD + MAX_BODY
+"""Octets of a message."""
 
 _LENGTH = b"content-length"
 _NAMES = (_LENGTH, b"l")
@@ -31,6 +33,8 @@ _ODD_OCTET = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 # What some stack takes for a Content-Length where no header field begins. Kamailio reads it after the blanks of a
 # folded line and at the start of the message, and with an underscore; others end a line at a control character.
 _LIKE_LENGTH = re.compile(rb"[\0-\x09\x0b\x0c\x0e-\x20\x7f-\xff]*+(?i:content[-_]length|l)[ \t]*+:")
+# eXosip reads the number behind the next colon, whatever stands in between.
+_LENGTH_AND_MORE = re.compile(rb"(?i:content[-_]length|l)[^A-Za-z0-9.!%*_+`'~:-]")
 _BLANK = bytes(range(0x21))  # JAIN SIP ends the header at a line that has nothing else
 
 
@@ -47,6 +51,8 @@ class FramingFault(StrEnum):
     """The header has not ended after `MAX_HEAD` octets."""
     BODY_TOO_LARGE = "body-too-large"
     """Content-Length is more than `MAX_BODY` octets."""
+    MESSAGE_TOO_LARGE = "message-too-large"
+    """Header and body are more than the reader takes. To some stacks the next message begins where theirs is full."""
     NO_LENGTH = "no-content-length"
     """There is no Content-Length, which a stream requires (RFC 3261 §18.3, §20.14)."""
     LENGTHS_DIFFER = "content-lengths-differ"
@@ -94,10 +100,11 @@ class _Fault(Exception):
 class StreamReader:
     """Reads one direction of one connection, from its first octet on."""
 
-    __slots__ = ("_buffer", "_line_ends", "_max_body", "_max_head", "_searched", "_size", "fault")
+    __slots__ = ("_buffer", "_line_ends", "_max_body", "_max_head", "_max_size", "_searched", "_size", "fault")
 
-    def __init__(self, max_head: int = MAX_HEAD, max_body: int = MAX_BODY) -> None:
-        self._max_head = max_head
+    def __init__(self, max_head: int = MAX_HEAD, max_body: int = MAX_BODY, max_size: int = MAX_SIZE) -> None:
+        self._max_head = min(max_head, max_size)
+        self._max_size = max_size
         self._max_body = max_body
         self._buffer = bytearray()  # from the first octet of a message on
         self._searched = 0  # octets of the head that are known to be plain
@@ -184,6 +191,8 @@ class StreamReader:
             raise _Fault(length, head)
         if length > self._max_body:
             raise _Fault(FramingFault.BODY_TOO_LARGE, head)
+        if head + length > self._max_size:
+            raise _Fault(FramingFault.MESSAGE_TOO_LARGE, head)
         return length
 
 
@@ -219,6 +228,8 @@ def content_length(head: bytes) -> int | FramingFault:
             if length not in (-1, int(number[1])):
                 return FramingFault.LENGTHS_DIFFER
             length = int(number[1])
+        elif _LENGTH_AND_MORE.match(line) is not None:
+            return FramingFault.LENGTH_FORM
     return FramingFault.NO_LENGTH if length < 0 else length
 
 

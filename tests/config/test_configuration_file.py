@@ -146,19 +146,22 @@ def test_s091_one_trust_list_or_several(text: str, lists: list[tuple[str, str, l
 
 
 def test_every_key_of_the_relay() -> None:
-    text = 'enabled = true\nport = 7\nexisting = "reset"\nunfiltered_ports = []\nconnections = 8\n'
-    text += "connections_per_peer = 9\nmessage_seconds = 10\nidle_seconds = 11\n"
-    found = parse("c.toml", f"[relay]\n{text}", FOLDER).relay
-    assert found == RelaySettings(
-        enabled=True,
-        port=7,
-        existing="reset",
-        unfiltered_ports=(),
-        connections=8,
-        connections_per_peer=9,
-        message_seconds=10,
-        idle_seconds=11,
+    text = (
+        '[relay]\nenabled = true\nport = 5058\nexisting = "reset"\nunfiltered_ports = [5061, 443]\nconnections = 9\n'
+        "connections_per_peer = 8\nmessage_octets = 4000\nmessage_seconds = 7\nidle_seconds = 6\n"
     )
+    relay = RelaySettings(
+        enabled=True,
+        port=5058,
+        existing="reset",
+        unfiltered_ports=(5061, 443),
+        connections=9,
+        connections_per_peer=8,
+        message_octets=4000,
+        message_seconds=7,
+        idle_seconds=6,
+    )
+    assert parse("c.toml", text, FOLDER).relay == relay
 
 
 def test_the_defaults() -> None:
@@ -369,6 +372,10 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
         ("[trunks.a]", "trunks.a.addresses: is missing: the addresses or networks of the other end"),
         ('[rules]\ndirectry = "x"', "rules.directry: is unknown; did you mean 'directory'?"),
         ("[log]\nrecords = 5", "log.records: has to be a string, not 5"),
+        (
+            "[relay]\nmessage_octets = 65536",
+            "relay.message_octets: has to be a whole number from 1500 to 65535, not 65536",
+        ),
         ("[log]\nrecent = -1", "log.recent: has to be a whole number from 0 to 1000000, not -1"),
         (
             "[relay]\nenabled = true\nport = 5060",

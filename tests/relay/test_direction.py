@@ -9,7 +9,8 @@ from sbc_filter.engine.call.network import Flow, Observation
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import ACCEPT, Answer, Need, Verdict, VerdictKind
 from sbc_filter.outcomes import Detail
-from sbc_filter.relay.direction import AnyFault, Direction, Passage, StreamFault, is_one_message
+from sbc_filter.relay.direction import AnyFault, Direction, Passage, StreamFault
+from sbc_filter.sip.one_message import is_framed
 from sbc_filter.sip.stream import FramingFault
 
 FLOW = Flow(CARRIER, 40000, SBC, 5060, "tcp")
@@ -160,7 +161,7 @@ def test_a_rejection_goes_back_and_its_ack_is_absorbed() -> None:
     peers = Peers(make_engine(REJECT))
     peers.direction.feed(tcp(invite()))
     assert statuses(peers.answered) == ["428 Use Identity Header"]
-    assert is_one_message(peers.answered)
+    assert is_framed(peers.answered)
     tag = re.findall(rb";tag=([0-9a-f]{24})", peers.answered)[0].decode()
     peers.direction.feed(tcp(follow_up(invite(), "ACK", tag)) + OTHER)
     assert peers.written == MARKED_OTHER
@@ -284,6 +285,46 @@ def test_nothing_is_written_behind_a_reset() -> None:
     assert peers.events == ["nul", "reset"]
     peers.fetched(held(peers), CHAIN)
     assert (peers.written, peers.answered) == (b"", b"")
+
+
+def exposed(start: bytes = b"OPTIONS sip:a b SIP/2.0", body: bytes = OTHER) -> bytes:
+    """A message that not all stacks can parse, with an INVITE in its body: some read that one next."""
+    head = tcp(follow_up(invite(), "OPTIONS")).replace(b"Content-Length: 0", b"Content-Length: %d" % len(body))
+    return start + head[head.index(b"\r\n") :] + body
+
+
+def test_a_body_that_some_stack_reads_as_messages_does_not_go_on() -> None:
+    peers = Peers(make_engine())
+    peers.direction.feed(CALL + exposed() + CALL)
+    assert (peers.written, peers.events) == (MARKED, [StreamFault.EXPOSED_BODY, "reset"])
+
+
+def test_without_a_body_the_same_message_goes_on() -> None:
+    peers = Peers(make_engine())
+    peers.direction.feed(exposed(body=b"") + CALL)
+    assert (peers.written, peers.events) == (exposed(body=b"") + MARKED, [])
+
+
+def test_an_exposed_body_that_is_observed_goes_on_and_is_counted_once() -> None:
+    peers = Peers(make_engine())
+    peers.engine.observe(Observation(everything=True))
+    peers.direction.feed(exposed() + CALL + exposed())
+    assert (peers.written, peers.events) == (exposed() + CALL + exposed(), [StreamFault.EXPOSED_BODY])
+    assert (peers.direction.messages, peers.direction.unread) == (3, False)
+
+
+def test_a_sloppy_invite_with_a_body_is_repaired_and_goes_on() -> None:
+    """What leaves is what counts."""
+    call = tcp(invite(identity(), body="v=0\r\n"))
+    peers = Peers(make_engine())
+    peers.direction.feed(call.replace(b"INVITE sip", b"invite  sip"))
+    assert (peers.written, peers.events) == (added(call, pai("TN-Validation-Passed")), [])
+
+
+def test_an_exposed_body_behind_an_invite_that_waits() -> None:
+    peers = Peers(make_engine(known=False))
+    peers.direction.feed(CALL + exposed())
+    assert (peers.written, peers.events) == (b"", [StreamFault.EXPOSED_BODY, "reset"])
 
 
 # The end, and limits.

@@ -503,6 +503,17 @@ def test_too_many_octets_cost_the_peer_that_has_most() -> None:
         assert count(made, "relay-limit-memory") == 1
 
 
+def test_a_message_of_more_octets_than_the_sbc_takes() -> None:
+    with relayed(limits=Limits(message_octets=len(CALL))) as made:
+        near, far = made.connect()
+        near.sendall(CALL)
+        assert exactly(far, MARKED) == MARKED
+        near.sendall(CALL.replace(b"Content-Length: 0", b"Content-Length: 1") + b"a")
+        assert is_reset(near)
+        assert is_reset(far)
+        assert count(made, "relay-fault.message-too-large") == 1
+
+
 def test_a_stop_finishes_what_has_begun() -> None:
     with relayed(make_engine(sbc=[SBC], known=False)) as made:
         (near, far), (idle, idle_far) = made.connect(), made.connect()

@@ -81,7 +81,12 @@ def test_a_content_length_that_all_stacks_read_alike(field: bytes, length: int) 
 REFUSED: list[tuple[FramingFault, bytes]] = [
     (FramingFault.NO_LENGTH, head(b"Via: a")),  # JAIN SIP: no body
     (FramingFault.NO_LENGTH, head()),
-    (FramingFault.NO_LENGTH, head(b"Content-Length 3")),
+    (FramingFault.NO_LENGTH, head(b"Content-Lengths: 3", b"ll: 3", b"l.: 3", b"lx 3")),
+    (FramingFault.LENGTH_FORM, head(b"Content-Length 3")),
+    (FramingFault.LENGTH_FORM, head(b"Content-Length x: 4", b"l: 3")),  # eXosip: 4
+    (FramingFault.LENGTH_FORM, head(b"content-length 5", b"X: 4", b"l: 3")),  # eXosip: 4
+    (FramingFault.LENGTH_FORM, head(b"L x: 4", b"l: 3")),
+    (FramingFault.LENGTH_FORM, head(b"l;x: 4", b"l: 3")),
     (
         FramingFault.LENGTHS_DIFFER,
         head(b"Content-Length: 3", b"Content-Length: 4"),
@@ -148,6 +153,18 @@ def test_the_largest_message() -> None:
     assert len(largest) == MAX_HEAD + MAX_BODY
     assert read(largest + BYE) == [Message(largest), Message(BYE)]
     assert [type(event) for event in read(b"a" + largest)] == [Unframed]
+
+
+@pytest.mark.parametrize(
+    ("size", "fault"), [(44, None), (43, FramingFault.MESSAGE_TOO_LARGE), (30, FramingFault.HEAD_TOO_LARGE)]
+)
+def test_a_message_of_more_than_the_reader_takes(size: int, fault: FramingFault | None) -> None:
+    """S-149: PJSIP takes 4000 octets, and looks for the next message behind them."""
+    start, body = head(b"l: 6"), b"abcdef"
+    assert len(start) + len(body) == 44 - 7
+    reader = StreamReader(max_size=size - 7)
+    reader.feed(start + body)
+    assert reader.fault == fault
 
 
 pieces = st.sampled_from(

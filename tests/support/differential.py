@@ -60,7 +60,7 @@ class Filter:
 
     def __init__(self) -> None:
         self._messages = 0
-        self._engine: Engine = _strict()
+        self._engine: Engine = strict()
 
     def passed(self, message: bytes) -> Passed | None:
         """What goes on of a message, None if nothing does. The kernel hands over less than all of it."""
@@ -70,7 +70,7 @@ class Filter:
             return Passed(message, "not handed over", None)
         self._messages += 1
         if self._messages % _PER_ENGINE == 0:
-            self._engine = _strict()
+            self._engine = strict()
         verdict = self._engine.process(arriving(message), NOW)
         assert isinstance(verdict, Verdict), "the certificate is known" if isinstance(verdict, Need) else ""
         if verdict.kind not in (VerdictKind.ACCEPT, VerdictKind.MODIFY):
@@ -81,7 +81,8 @@ class Filter:
         return Passed(parse(verdict.payload).payload if verdict.payload else message, outcome, verified)
 
 
-def _strict() -> Engine:
+def strict() -> Engine:
+    """An engine that rejects every failure."""
     return make_engine(RULES, emergency=())
 
 

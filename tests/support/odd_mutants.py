@@ -43,11 +43,11 @@ class Mutator:
                 continue  # an earlier change took away what this one needs
             names.append(name)
         for _ in range(rng.choice((0, 0, 1, 1, 2, 3, 6))):
-            message = _bent(rng, message)
+            message = bent(rng, message)
         return Case("mutant", f"{number}: {', '.join(names)}"[:200], base, message)
 
 
-def _bent(rng: Random, message: bytes) -> bytes:
+def bent(rng: Random, message: bytes) -> bytes:
     """One small change somewhere, half of them in the first 700 bytes, where the header fields of a call are."""
     at = rng.randrange(min(len(message), rng.choice((64, 350, 700, len(message)))) + 1)
     kind = rng.randrange(6)

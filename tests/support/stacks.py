@@ -59,10 +59,10 @@ class Missing(Exception):
     """The stack is not installed here; says what it needs."""
 
 
-def _compiled(name: str, package: str, flags: Sequence[str]) -> list[str]:
+def compiled(name: str, package: str, flags: Sequence[str]) -> list[str]:
     """Compile a driver in C, unless that is done already."""
     source, program = DRIVERS / f"{name}.c", BUILD / name
-    newest = max(source.stat().st_mtime, (DRIVERS / "judge.h").stat().st_mtime)
+    newest = max(file.stat().st_mtime for file in (source, *DRIVERS.glob("*.h")))
     if not program.exists() or program.stat().st_mtime < newest:
         for needed in ("gcc", "pkg-config"):
             if shutil.which(needed) is None:
@@ -80,7 +80,8 @@ def _compiled(name: str, package: str, flags: Sequence[str]) -> list[str]:
     return [str(program)]
 
 
-def _node(name: str, package: str) -> list[str]:
+def node(name: str, package: str) -> list[str]:
+    """The command of a driver in JavaScript, for a package."""
     if shutil.which("node") is None:
         raise Missing("needs node")
     if not (BUILD / "node_modules" / package).is_dir():
@@ -88,17 +89,19 @@ def _node(name: str, package: str) -> list[str]:
     return ["node", str(DRIVERS / f"{name}.js")]
 
 
-def _perl() -> list[str]:
+def perl(name: str) -> list[str]:
+    """The command of a driver in Perl."""
     tried = subprocess.run(["perl", "-MNet::SIP::Packet", "-e", "1"], capture_output=True, check=False)
     if tried.returncode:
         raise Missing("needs the Perl module Net::SIP")
-    return ["perl", str(DRIVERS / "netsip.pl")]
+    return ["perl", str(DRIVERS / f"{name}.pl")]
 
 
-def _pjsip() -> list[str]:
+def pjsip(name: str) -> list[str]:
+    """The command of a driver of PJSIP."""
     if importlib.util.find_spec("pjsua2") is None:
         raise Missing("needs the package pjsua2-python")
-    return [sys.executable, str(DRIVERS / "pjsip.py")]
+    return [sys.executable, str(DRIVERS / f"{name}.py")]
 
 
 def _kamailio() -> list[str]:
@@ -109,42 +112,44 @@ def _kamailio() -> list[str]:
 
 LIBRE = ("-DHAVE_STDBOOL_H", "-DHAVE_INTTYPES_H")
 STACKS: Mapping[str, Callable[[], list[str]]] = {
-    "osip2": functools.partial(_compiled, "osip", "libosip2", ()),
-    "sofia": functools.partial(_compiled, "sofia", "sofia-sip-ua", ()),
-    "libre": functools.partial(_compiled, "re", "libre", LIBRE),
-    "pjsip": _pjsip,
-    "netsip": _perl,
-    "node-sip": functools.partial(_node, "node_sip", "sip"),
-    "jssip": functools.partial(_node, "jssip", "jssip"),
+    "osip2": functools.partial(compiled, "osip", "libosip2", ()),
+    "sofia": functools.partial(compiled, "sofia", "sofia-sip-ua", ()),
+    "libre": functools.partial(compiled, "re", "libre", LIBRE),
+    "pjsip": functools.partial(pjsip, "pjsip"),
+    "netsip": functools.partial(perl, "netsip"),
+    "node-sip": functools.partial(node, "node_sip", "sip"),
+    "jssip": functools.partial(node, "jssip", "jssip"),
     "kamailio": _kamailio,
 }
 _ALONE = ("sofia", "kamailio")
 """Those that listen: each in a network of its own, from which nothing leaves."""
 
 
-def _apart(command: Sequence[str]) -> list[str]:
+def apart(command: Sequence[str]) -> list[str]:
+    """The command in a network of its own, from which nothing leaves."""
     script = 'ip link set lo up && exec "$0" "$@"'
     # In a process namespace, those that the driver started end with it, even if it is killed.
     namespaces = ("--map-root-user", "--net", "--pid", "--fork", "--kill-child")
     return ["unshare", *namespaces, "sh", "-c", script, *command]
 
 
-class Stack:
-    """One stack, started when it is asked first; `Missing` if it is not installed."""
+class Driver:
+    """The process of a stack, started when it is asked first, and again after a crash."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, command: Sequence[str]) -> None:
         self.name = name
         self.faults = 0
-        command = STACKS[name]()
-        self._command = _apart(command) if name in _ALONE else command
+        self.fault = ""
+        """The last one: `crashed` or `hung`."""
+        self._command = command
         self.process: subprocess.Popen[bytes] | None = None
 
-    def ask(self, message: bytes) -> Seen:
-        """What the stack sees in a message. After a crash it is started again, for the next one."""
+    def answer(self, question: bytes) -> object:
+        """What the driver answers to these octets; None if it crashed or hung, which is counted."""
         process = self.process or self._start()
         assert process.stdin is not None
         try:
-            process.stdin.write(struct.pack(">I", len(message)) + message)
+            process.stdin.write(question)
             process.stdin.flush()
             line = self._line(process)
         except BrokenPipeError:
@@ -152,8 +157,10 @@ class Stack:
         if line is None or not line.endswith(b"\n"):
             self.kill()
             self.faults += 1
-            return Seen("hung" if line is None else "crashed")
-        return _seen(json.loads(line))
+            self.fault = "hung" if line is None else "crashed"
+            return None
+        found: object = json.loads(line)
+        return found
 
     def close(self) -> None:
         """End the process, which tidies up after its last message."""
@@ -188,6 +195,19 @@ class Stack:
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], SECONDS)
         return process.stdout.readline() if ready else None
+
+
+class Stack(Driver):
+    """One stack; `Missing` if it is not installed."""
+
+    def __init__(self, name: str) -> None:
+        command = STACKS[name]()
+        super().__init__(name, apart(command) if name in _ALONE else command)
+
+    def ask(self, message: bytes) -> Seen:
+        """What the stack sees in a message."""
+        found = self.answer(struct.pack(">I", len(message)) + message)
+        return _seen(found) if isinstance(found, dict) else Seen(self.fault)
 
 
 def _seen(found: dict[str, Any]) -> Seen:

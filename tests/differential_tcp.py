@@ -1,0 +1,148 @@
+"""`make differential` over TCP: what the relay passes on of odd streams, against SIP stacks that are installed here.
+
+The corpus (tests/support/odd_streams.py) and mutants of it go through a relayed direction, which rejects every failure.
+What it writes onwards goes to all stacks on a connection. The last line says how many findings there are; with findings
+the exit code is 1. The kinds of findings are explained in tests/support/stream_differential.py.
+"""
+
+import argparse
+import secrets
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from pathlib import Path
+from random import Random
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from support.odd_stream_base import Stream
+from support.odd_stream_mutants import StreamMutator, cut
+from support.odd_streams import streams
+from support.stacks import Missing
+from support.stream_differential import Finding, StreamFilter, Written, findings
+from support.stream_stacks import LARGEST, STREAM_STACKS, StreamStack
+
+from sbc_filter.relay.limits import Limits
+
+_SHOWN = 6  # examples of a kind of finding
+Kind = tuple[str, str]
+"""What is wrong, the table of the corpus."""
+
+
+class Run:
+    """Counts what passed and what was found; keeps the first examples."""
+
+    def __init__(self, stacks: list[StreamStack], seed: str) -> None:
+        self._stacks = stacks
+        sizes = {LARGEST.get(stack.name, Limits().message_octets) for stack in stacks}
+        self._filters = {size: StreamFilter(size) for size in sorted(sizes, reverse=True)}
+        self._pool = ThreadPoolExecutor(len(stacks))
+        self._rng = Random(seed)
+        self.streams = self.messages = self.passed = self.odd = 0
+        self.refused: Counter[str] = Counter()
+        self._read: Counter[str] = Counter()
+        self._found: defaultdict[Kind, Counter[str]] = defaultdict(Counter)
+        self._examples: defaultdict[Kind, dict[str, tuple[Finding, bytes]]] = defaultdict(dict)
+
+    def stream(self, stream: Stream) -> None:
+        """One stream through the filter; what it writes goes to the stacks, cut in another way."""
+        self.streams += 1
+        all_written = {size: judge.written(stream.pieces) for size, judge in self._filters.items()}
+        largest = next(iter(all_written.values()))
+        self.messages += largest.messages
+        self.passed += len(largest.passed)
+        if largest.fault:
+            self.refused[largest.fault] += 1
+        pieces = {size: self._cut(written) for size, written in all_written.items()}
+        sizes = [LARGEST.get(stack.name, Limits().message_octets) for stack in self._stacks]
+        odd = False
+        asked = self._pool.map(lambda stack, size: stack.ask(pieces[size]), self._stacks, sizes)
+        for stack, size, read in zip(self._stacks, sizes, asked, strict=True):
+            self._read[stack.name] += len(read or [])
+            for finding in findings(all_written[size], stack.name, read or []):
+                odd = True
+                self._add(stream, finding, b"".join(pieces[size]))
+        self.odd += odd
+
+    def _cut(self, written: Written) -> Sequence[bytes]:
+        """The segments that the stacks get."""
+        return written.pieces if len(written.pieces) != 1 else cut(self._rng, written.pieces[0])
+
+    def _add(self, stream: Stream, finding: Finding, octets: bytes) -> None:
+        kind = (finding.kind, stream.table)
+        self._found[kind][finding.stack] += 1
+        if len(self._examples[kind]) < _SHOWN:
+            self._examples[kind].setdefault(stream.name, (finding, octets))
+
+    def progress(self) -> str:
+        """One line about all so far."""
+        refused = sum(self.refused.values())
+        return (
+            f"{self.streams} streams, {self.messages} messages, {self.passed} passed, {refused} streams refused, "
+            f"{self.odd} with findings"
+        )
+
+    def report(self, write: Callable[[str], object] = print) -> None:
+        """All kinds of findings with examples, then totals."""
+        for kind, stacks in sorted(self._found.items()):
+            write(f"{' | '.join(kind)}: " + ", ".join(f"{stack} {number}" for stack, number in sorted(stacks.items())))
+            examples = self._examples[kind]
+            for name, (finding, _) in examples.items():
+                write(f"    {name}: {finding.stack} reads {finding.seen}")
+            write(f"        {next(iter(examples.values()))[1][:1500]!r}")
+        for fault, number in self.refused.most_common():
+            write(f"{number:8}  refused, {fault}")
+        for name, number in self._read.items():
+            write(f"{number:8}  messages read, {name}")
+        for asked in self._stacks:
+            if asked.faults:
+                write(f"{asked.name} crashed or hung at {asked.faults} streams")
+        write(self.progress())
+
+
+def available(names: list[str]) -> Iterator[StreamStack]:
+    """The stacks that can be asked here; says why others cannot."""
+    for name in names:
+        try:
+            yield StreamStack(name)
+        except Missing as why:
+            print(f"skipped: {name} {why}")
+
+
+def main() -> int:
+    """Run what is asked for; 1 with findings."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", default=secrets.token_hex(4))
+    parser.add_argument("--count", type=int, default=20_000, help="mutants (default: 20000)")
+    parser.add_argument("--stacks", default=",".join(STREAM_STACKS), help="names with commas (default: all)")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--corpus-only", action="store_true")
+    only.add_argument("--mutants-only", action="store_true")
+    arguments = parser.parse_args()
+    names = arguments.stacks.split(",")
+    if not STREAM_STACKS.keys() >= set(names):
+        parser.error(f"--stacks: the stacks are {', '.join(STREAM_STACKS)}")
+    stacks = list(available(names))
+    if not stacks:
+        parser.error("none of the stacks is installed; `make differential` installs them")
+    print(f"seed {arguments.seed}; stacks: {', '.join(stack.name for stack in stacks)}", flush=True)
+    mutator, run, shown = StreamMutator(arguments.seed), Run(stacks, arguments.seed), time.monotonic()
+    mutants = map(mutator.mutant, range(0 if arguments.corpus_only else arguments.count))
+    try:
+        for stream in mutants if arguments.mutants_only else chain(streams(), mutants):
+            run.stream(stream)
+            if time.monotonic() - shown > 10:
+                shown = time.monotonic()
+                print(f"  {run.progress()}", flush=True)
+    finally:  # what was found is not lost if the run ends early
+        run.report()
+        for stack in stacks:
+            stack.close()
+    return min(run.odd, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
