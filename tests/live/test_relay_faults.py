@@ -159,6 +159,7 @@ def test_it_is_stopped_and_started_again(lab: Lab, load: Load, tcp: TcpCalls, po
         process.terminate()
         assert process.wait(LONG) == 0, log.read_text()
         assert tcp.go_on()
+        assert tcp.torn == 0
         stack.enter_context(started(lab, file))
         begun = {direction: tcp.begun(direction) for direction in ("inbound", "outbound")}
         assert tcp.go_on(100)
@@ -167,7 +168,6 @@ def test_it_is_stopped_and_started_again(lab: Lab, load: Load, tcp: TcpCalls, po
     for direction, outcome in found.items():
         assert outcome.unfiltered > 0, told(found)
         assert outcome.last_unfiltered < begun[direction], told(found)
-    assert tcp.torn == 0
 
 
 def test_a_storm_of_reloads(lab: Lab, load: Load, tcp: TcpCalls) -> None:
