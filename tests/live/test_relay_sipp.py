@@ -5,7 +5,6 @@ The SBC is on the host of the filter. So connections are delivered there, or beg
 
 import contextlib
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,12 +20,7 @@ CALLS = int(SECONDS * RATE)
 RELAY = f"[relay]\nenabled = true\nconnections_per_peer = {2 * CALLS}\n"  # on a busy machine, all at a time
 
 
-@pytest.fixture
-def load(lab: Lab, tmp_path: Path) -> Iterator[Load]:
-    with contextlib.closing(Load(lab, tmp_path)) as made:
-        yield made
-
-
+@pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize(
     ("mode", "connections"),
     [
@@ -34,9 +28,12 @@ def load(lab: Lab, tmp_path: Path) -> Iterator[Load]:
         pytest.param("tn", 2 * CALLS, id="one socket for each call"),
     ],
 )
-def test_each_call_is_treated_as_the_rules_say(lab: Lab, load: Load, mode: str, connections: int) -> None:
+def test_each_call_is_treated_as_the_rules_say(
+    lab: Lab, tmp_path: Path, mode: str, connections: int, version: int
+) -> None:
+    load = Load(lab, tmp_path, version=version)
     file = load.configure(RELAY, queue="workers = 2\n")
-    with started(lab, file) as (process, log):
+    with contextlib.closing(load), started(lab, file) as (process, log):
         load.begin(SECONDS, RATE, mode=mode)
         found = load.end()
         assert eventually(lambda: asked(file)["counters"].get("relay-connections") == connections)

@@ -55,10 +55,17 @@ def call(made: Laboratory, number: int = 1) -> bytes:
 @contextlib.contextmanager
 def connection(lab: Lab) -> Iterator[tuple[socket.socket, socket.socket]]:
     """A connection from the carrier to the SBC, and what the SBC accepted."""
-    with lab.inside("core"):
-        server = socket.create_server((SBC, 5060))
+    with between(lab, "carrier", "core") as both:
+        yield both
+
+
+@contextlib.contextmanager
+def between(lab: Lab, start: str, end: str) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A connection between two hosts, as they see it."""
+    with lab.inside(end):
+        server = socket.create_server((ADDRESSES[end][4], 5060))
     server.settimeout(LONG)
-    with server, connected(lab, "carrier", SBC, 4) as near:
+    with server, connected(lab, start, ADDRESSES[end][4], 4) as near:
         far, _ = server.accept()
         far.settimeout(LONG)
         with far:
@@ -166,3 +173,37 @@ def test_a_stop_closes_what_is_idle_and_then_tcp_goes_direct(lab: Lab, file: Pat
         sent = call(made, 2)
         near.sendall(sent)
         assert message(far) == sent
+
+
+@pytest.mark.parametrize("tracked", [False, True], ids=["untracked", "tracked"])
+def test_a_stop_while_this_host_sends_a_message(lab: Lab, file: Path, tracked: bool) -> None:
+    """The SBC is on the host of the filter, and has called. The message that has begun is still filtered, then both
+    sides see an end. Without connection tracking, both are reset, and nothing of the message arrives."""
+    file.write_text(file.read_text().replace(SBC, ADDRESSES["sbc"][4]) + '[firewall]\nbackend = "iptables"\n')
+    (file.parent / "rules" / "refuse.toml").write_text(
+        '[[rule]]\nname = "refuse"\ndirection = "outbound"\ncalled = "12155550111"\naction = "reject"\n'
+    )
+    rule = "INPUT -p tcp -m conntrack --ctstate ESTABLISHED -j ACCEPT".split()
+    passed, refused = (
+        calls.invite(number=number, called=called).replace(b"IP/2.0/UDP", b"IP/2.0/TCP")
+        for number, called in ((1, "12155550199"), (2, "12155550111"))
+    )
+    with contextlib.ExitStack() as stack:
+        if tracked:
+            lab.run("sbc", "iptables", "-A", *rule)
+            stack.callback(lab.run, "sbc", "iptables", "-D", *rule)
+        process, log = stack.enter_context(started(lab, file))
+        near, far = stack.enter_context(between(lab, "sbc", "carrier"))
+        near.sendall(passed + refused[:200])
+        assert message(far) == passed
+        process.terminate()
+        assert eventually(lambda: "TPROXY" not in lab.run("sbc", "iptables-save"))
+        with contextlib.ExitStack() if tracked else contextlib.suppress(OSError):
+            near.sendall(refused[200:])
+        if tracked:
+            assert message(near).startswith(b"SIP/2.0 403 ")
+            assert (near.recv(1), far.recv(1)) == (b"", b"")
+        else:
+            assert is_reset(near)
+            assert is_reset(far)
+        assert process.wait(LONG) == 0, log.read_text()

@@ -2,6 +2,8 @@
 
 carrier 192.0.2.7  ==  calls that arrive: a token each, every tenth one of another call  ==>  SBC 192.0.2.1
                    <==  calls that leave, to be signed  ==
+
+Over IPv6 it is the same with the addresses of `netns`.
 """
 
 import contextlib
@@ -11,7 +13,7 @@ import re
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -26,6 +28,7 @@ from sbc_filter.pki.tnauthlist import TnAuthList
 from sbc_filter.stir.passport import canonical_json, decode_segment, encode_segment
 from sbc_filter.stir.signature import sign_es256, verify_es256
 from support import calls
+from support.netns import ADDRESSES
 from support.waiting import LONG, eventually
 
 OUR_X5U, CARRIER_X5U = "https://certificates.example.org/ours.pem", "https://certificates.carrier.example/{}.pem"
@@ -46,10 +49,12 @@ action = "sign"
 credential = "ours"
 origid = "4437c7eb-8f7a-4f0e-a863-f53a0e60251a"
 """
+HOSTS = {"inbound": ("carrier", "sbc"), "outbound": ("sbc", "carrier")}
+"""Which host calls in each direction, and which one is called."""
 _MESSAGE = re.compile(rb"(?:UDP|TCP) message received \[(\d+)\] bytes :\n\n")
 MARK = re.compile(rb";verstat=([\w-]+)")
 IDENTITY = re.compile(rb"\r\nIdentity: ([\w-]+)\.([\w-]+)\.([\w-]+);info=<([^>]+)>;alg=ES256;ppt=shaken\r\n")
-_CALLED = re.compile(rb"\r\nTo: <sip:\+(\d+)@")
+CALLED = re.compile(rb"\r\nTo: <sip:\+(\d+)@")
 
 _REQUEST = """  <send{again}><![CDATA[
     {method} sip:+[field1]@[remote_ip]:[remote_port] SIP/2.0
@@ -112,7 +117,8 @@ class Outcome:
     """What became of the calls of one direction.
 
     `wrong`: treated otherwise than rules and policy say; `unfiltered`: passed as if there were no filter; `unchecked`:
-    continued without a certificate; `lost`: neither answered nor refused; `resent`: packets, by either caller.
+    continued without a certificate; `reset`: the connection ended before the call did; `lost`: none of these;
+    `resent`: packets, by either caller.
     """
 
     offered: int = 0
@@ -120,25 +126,29 @@ class Outcome:
     refused: int = 0
     unfiltered: int = 0
     unchecked: int = 0
+    reset: int = 0
     lost: int = 0
     resent: int = 0
     wrong: Counter[str] = field(default_factory=Counter)
+    last_unfiltered: int = -1
+    """The number of the last call that passed as if there were no filter."""
 
     def __str__(self) -> str:
         return (
-            f"{self.offered} calls offered, {self.answered} answered, {self.refused} refused, {self.lost} lost, "
-            f"{self.unfiltered} unfiltered, {self.unchecked} unchecked, {self.resent} packets sent again, "
-            f"{self.wrong.total()} wrongly treated"
+            f"{self.offered} calls offered, {self.answered} answered, {self.refused} refused, {self.reset} reset, "
+            f"{self.lost} lost, {self.unfiltered} unfiltered, {self.unchecked} unchecked, "
+            f"{self.resent} packets sent again, {self.wrong.total()} wrongly treated"
         )
 
 
 class Load:
     """`begin` calls, `end` and judge them. Needs `three_hosts`, and a filter that goes by `configure`."""
 
-    def __init__(self, lab: Lab, folder: Path, signers: int = 1) -> None:
+    def __init__(self, lab: Lab, folder: Path, signers: int = 1, version: int = 4) -> None:
         """`signers`: certificates, each with a URL of its own, that calls which arrive are signed with, one after the
-        other."""
+        other. `version` is that of IP."""
         self.lab = lab
+        self.addresses = {host: ADDRESSES[host][version] for host in ("carrier", "sbc")}
         self.folder = folder
         maker = Maker(time.time(), "load")
         self.made: Laboratory = maker.laboratory()
@@ -173,8 +183,8 @@ class Load:
         for at in range(len(self.carriers)):
             certificate_path(folder / "certificates", CARRIER_X5U.format(at)).write_bytes(self.chain(at))
         (folder / "c.toml").write_text(
-            '[network]\nsbc = ["192.0.2.1"]\n[trust]\nanchors = ["root.pem"]\n[control]\nsocket = "control"\n'
-            f"[certificates]\n{source}\n[queue]\n{queue}\n"
+            f'[network]\nsbc = ["{self.addresses["sbc"]}"]\n[trust]\nanchors = ["root.pem"]\n'
+            f'[control]\nsocket = "control"\n[certificates]\n{source}\n[queue]\n{queue}\n'
             f'[credentials.ours]\nkey = "ours.key"\ncertificate = "ours.pem"\nx5u = "{OUR_X5U}"\n{more}'
         )
         return folder / "c.toml"
@@ -192,14 +202,11 @@ class Load:
         `mode` is that of SIPp: UDP (u1), TCP with one socket (t1), or with one of each call (tn)."""
         self._t1_ms, self._mode = t1_ms, mode
         self.discarded = -self._discarded()
-        for host, address in (("sbc", "192.0.2.1"), ("carrier", "192.0.2.7")):
+        for host, address in self.addresses.items():
             self._answer(host, address)
         self._count = int(seconds * rate)
-        for host, near, far, direction in (
-            ("carrier", "192.0.2.7", "192.0.2.1", "inbound"),
-            ("sbc", "192.0.2.1", "192.0.2.7", "outbound"),
-        ):
-            self._call(host, near, far, direction, rate)
+        for direction in HOSTS:
+            self._call(direction, rate)
 
     def close(self) -> None:
         """End what still runs: after a test that failed."""
@@ -250,29 +257,18 @@ class Load:
         command = ("sipp", "-sf", str(scenario), "-i", address, "-p", "5060", "-mp", "16000", "-nostdin", *messages)
         udp = self._mode == "u1"
         self._answering.append(self._start(host, *command, "-t", "u1" if udp else "t1"))
-        assert eventually(lambda: f"{address}:5060" in self.lab.run(host, "ss", "-lun" if udp else "-ltn"))
+        assert eventually(lambda: f"{bracketed(address)}:5060" in self.lab.run(host, "ss", "-lun" if udp else "-ltn"))
 
-    def _call(self, host: str, near: str, far: str, direction: str, rate: int) -> None:
+    def _call(self, direction: str, rate: int) -> None:
+        host, near, far = HOSTS[direction][0], *(self.addresses[each] for each in HOSTS[direction])
         scenario, lines = self.folder / f"{direction}.xml", self.folder / f"{direction}.csv"
         caller = _CALLER.replace("@FIRST@", _FIRST_LINE[direction]).replace('retrans="500"', f'retrans="{self._t1_ms}"')
         scenario.write_text(caller)
         lines.write_text("\n".join(["SEQUENTIAL", *(";".join(each) for each in self._lines(direction))]) + "\n")
         process = self._start(
             host,
-            *(
-                "sipp",
-                f"{far}:5060",
-                "-sf",
-                str(scenario),
-                "-inf",
-                str(lines),
-                "-i",
-                near,
-                "-p",
-                "5070",
-                "-mp",
-                "17000",
-            ),
+            *("sipp", f"{bracketed(far)}:5060", "-sf", str(scenario), "-inf", str(lines)),
+            *("-i", near, "-p", "5070", "-mp", "17000"),
             *("-t", self._mode, "-max_socket", "900"),
             *("-m", str(self._count), "-r", str(rate), "-l", str(self._count), "-nostdin", "-timeout", "118s"),
             *("-max_invite_retrans", "7", "-max_non_invite_retrans", "20"),  # for a minute
@@ -285,45 +281,52 @@ class Load:
         log = (self.folder / f"sipp-{len(self._logs)}.out").open("wb")
         self._logs.append(log)
         with self.lab.inside(host):
+            environment = {**os.environ, "TERM": "dumb"}
             return subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                env={**os.environ, "TERM": "dumb"},
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, env=environment
             )
 
     def _lines(self, direction: str) -> Iterator[tuple[str, ...]]:
-        now = int(time.time())
         for number in range(self._count):
-            caller, called = f"1215556{number:04}", f"1215557{number:04}"
-            if direction == "outbound":
-                yield caller, called
-                continue
-            at = number * len(self.carriers) // self._count
-            claimed = caller if number % 10 else "12155559999"
-            token = _token(self.carriers[at].key, at, claimed, called, number, now)
-            yield caller, called, token, CARRIER_X5U.format(at)
+            yield self.line(direction, number, number * len(self.carriers) // self._count)
+
+    def line(self, direction: str, number: int, signer: int = 0) -> tuple[str, ...]:
+        """The numbers of a call that begins now, the caller first; and of one that arrives its token and URL."""
+        caller, called = f"1215556{number:04}", f"1215557{number:04}"
+        if direction == "outbound":
+            return caller, called
+        claimed = caller if number % 10 else "12155559999"
+        token = _token(self.carriers[signer].key, signer, claimed, called, number, int(time.time()))
+        return caller, called, token, CARRIER_X5U.format(signer)
 
     def _judge(self, direction: str) -> Outcome:
-        found = Outcome(offered=self._count)
-        heard = self._heard("sbc" if direction == "inbound" else "carrier")
         ends: dict[int, set[str]] = {}
         for line in (self.folder / f"{direction}.log").read_text().splitlines():
             end, _, called = line.partition(" ")
             ends.setdefault(int(called[-4:]), set()).add(end)
-        for number in range(self._count):
+        found = self.judged(direction, self._count, ends, self._heard(HOSTS[direction][1]))
+        header, *rows = (line.split(";") for line in (self.folder / f"{direction}.stat").read_text().splitlines())
+        found.resent = int(rows[-1][header.index("Retransmissions(C)")])
+        return found
+
+    def judged(
+        self, direction: str, count: int, ends: Mapping[int, set[str]], heard: Mapping[int, list[bytes]]
+    ) -> Outcome:
+        """What became of so many calls: `ends` are those that the caller saw, `heard` the INVITEs that arrived."""
+        found = Outcome(offered=count)
+        for number in range(count):
             how = ends.get(number, set())
             found.answered += "answered" in how
             found.refused += how == {"refused"}
+            found.reset += how == {"reset"}
             found.lost += not how
+            unfiltered = found.unfiltered
             if direction == "inbound":
                 self._judge_arrived(found, number, how, heard.get(number, []))
             else:
                 self._judge_left(found, number, heard.get(number, []))
-        header, *rows = (line.split(";") for line in (self.folder / f"{direction}.stat").read_text().splitlines())
-        found.resent = int(rows[-1][header.index("Retransmissions(C)")])
+            if found.unfiltered > unfiltered:
+                found.last_unfiltered = number
         return found
 
     def _judge_arrived(self, found: Outcome, number: int, how: set[str], heard: list[bytes]) -> None:
@@ -367,10 +370,15 @@ class Load:
         heard: dict[int, list[bytes]] = {}
         for match in _MESSAGE.finditer(log):
             message = log[match.end() : match.end() + int(match[1])]
-            called = _CALLED.search(message)
+            called = CALLED.search(message)
             if message.startswith(b"INVITE ") and called is not None:
                 heard.setdefault(int(called[1][-4:]), []).append(message)
         return heard
+
+
+def bracketed(address: str) -> str:
+    """An address as a URI has it."""
+    return f"[{address}]" if ":" in address else address
 
 
 def _token(key: object, signer: int, caller: str, called: str, number: int, now: int) -> str:

@@ -1,0 +1,214 @@
+"""A real Kamailio that speaks TCP, on the host of the filter or behind it: what it receives is verified, and what it
+relays from a phone to the carrier is signed, on the connections that it keeps.
+"""
+
+import contextlib
+import re
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from support import calls
+from support.load import bracketed
+from support.netns import ADDRESSES, LIVE, endpoint, eventually
+from support.relaying import connected
+from support.runs import asked, started
+from support.waiting import LONG
+
+from sbc_filter.certificates.source import certificate_path
+from sbc_filter.lab.certificate_maker import X5U, Laboratory, Maker, key_pem, pem
+from sbc_filter.lab.namespaces import Lab
+
+pytestmark = [*LIVE, pytest.mark.skipif(shutil.which("kamailio") is None, reason="needs kamailio")]
+PORT, PHONE = 5080, 5090  # of Kamailio for phones, and of a phone: both over UDP, on the host of Kamailio
+# It answers an INVITE over TCP with what it saw, and relays that of a phone to the carrier.
+SETTINGS = """
+debug=0
+log_stderror=yes
+children=1
+tcp_children=2
+auto_aliases=no
+dns=no
+rev_dns=no
+listen=udp:@SBC@:5080
+listen=tcp:@SBC@:5060
+loadmodule "pv.so"
+loadmodule "sl.so"
+loadmodule "tm.so"
+loadmodule "textops.so"
+loadmodule "textopsx.so"
+request_route {
+    if (is_method("INVITE") && proto == UDP) {
+        $du = "sip:@CARRIER@:5060;transport=tcp";
+        t_relay();
+    } else if (is_method("INVITE")) {
+        append_to_reply("X-Seen: $hdr(P-Asserted-Identity)\\r\\n");
+        sl_send_reply("486", "Taken for a call");
+    }
+    exit;
+}
+"""
+RULES = calls.VERIFY + '[rule.on]\nno-identity = "reject"\n' + calls.SIGN
+PAI = f"P-Asserted-Identity: <sip:+{calls.CALLER}@carrier.example>"
+SEEN = f"X-Seen: <sip:+{calls.CALLER};verstat=TN-Validation-Passed@carrier.example>\r\n".encode()
+
+
+@dataclass
+class Stage:
+    """Kamailio and the filter, both at work."""
+
+    lab: Lab
+    host: str
+    version: int
+    made: Laboratory
+    file: Path
+
+    @property
+    def sbc(self) -> str:
+        return ADDRESSES[self.host][self.version]
+
+    def arriving(self, number: int) -> bytes:
+        """An INVITE with a token of its own."""
+        claims = calls.claims(iat=int(time.time()), origid=f"4437c7eb-8f7a-4f0e-a863-{number:012}")
+        return over_tcp(calls.invite(calls.identity(claims, key=self.made.leaf.key), PAI, number=number))
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(host, version) for host in ("sbc", "core") for version in (4, 6)],
+    ids=lambda param: f"{param[0]}-v{param[1]}",
+)
+def stage(request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    (host, version), folder = request.param, tmp_path_factory.mktemp("kamailio")
+    made = Maker(time.time(), "kamailio").laboratory()
+    found = Stage(lab, host, version, made, configured(folder, made, ADDRESSES[host][version]))
+    settings = SETTINGS.replace("@SBC@", bracketed(found.sbc))
+    settings = settings.replace("@CARRIER@", bracketed(ADDRESSES["carrier"][version]))
+    (folder / "kamailio.cfg").write_text(settings)
+    (folder / "run").mkdir()
+    run = str(folder / "run")
+    command = ("kamailio", "-f", str(folder / "kamailio.cfg"), "-DD", "-E", "-m", "32", "-M", "4", "-Y", run, "-w", run)
+    kamailio = lab.start(host, *command)
+    try:
+        assert eventually(lambda: f"{bracketed(found.sbc)}:5060" in lab.run(host, "ss", "-ltn"))
+        with started(lab, found.file):
+            yield found
+            counters = asked(found.file)["counters"]
+            assert not [name for name in counters if name.startswith(("relay-fault", "relay-limit", "unrelayed"))]
+    finally:
+        kamailio.terminate()
+        kamailio.wait(LONG)
+
+
+def configured(folder: Path, made: Laboratory, sbc: str) -> Path:
+    """The file of a filter that verifies and signs over TCP."""
+    for name in ("rules", "certificates"):
+        (folder / name).mkdir()
+    certificate_path(folder / "certificates", X5U).write_bytes(made.chain)
+    (folder / "rules" / "all.toml").write_text(RULES)
+    (folder / "root.pem").write_bytes(pem(made.root.certificate))
+    (folder / "ours.key").write_bytes(key_pem(made.leaf.key))
+    (folder / "ours.key").chmod(0o600)
+    (folder / "ours.pem").write_bytes(made.chain)
+    (folder / "c.toml").write_text(
+        f'[network]\nsbc = ["{sbc}"]\n[relay]\nenabled = true\n[queue]\nworkers = 2\n[trust]\nanchors = ["root.pem"]\n'
+        '[certificates]\ndirectory = "certificates"\n'
+        f'[credentials.ours]\nkey = "ours.key"\ncertificate = "ours.pem"\nx5u = "{X5U}"\n'
+    )
+    return folder / "c.toml"
+
+
+def over_tcp(message: bytes) -> bytes:
+    return message.replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP")
+
+
+def message(stream: BinaryIO) -> bytes:
+    """The next one of a connection."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        line = stream.readline()
+        assert line, head
+        head += line
+    length = re.search(rb"\r\nContent-Length: *(\d+)\r\n", head)
+    assert length is not None, head
+    return head + stream.read(int(length[1]))
+
+
+def test_calls_that_arrive(stage: Stage) -> None:
+    """Kamailio sees the mark of the filter, and nothing of a call without a token; its responses come back."""
+    with connected(stage.lab, "carrier", stage.sbc, stage.version) as near, near.makefile("rb") as stream:
+        near.sendall(stage.arriving(1))
+        answer = message(stream)
+        assert answer.startswith(b"SIP/2.0 486 Taken for a call\r\n")
+        assert SEEN in answer
+        near.sendall(over_tcp(calls.invite(number=2)))
+        assert message(stream).startswith(b"SIP/2.0 428 Use Identity Header\r\n")
+        near.sendall(b"\r\n\r\n")  # a ping (RFC 5626 §4.4.1)
+        assert stream.read(2) == b"\r\n"
+
+
+def test_many_calls_in_one_segment_and_in_many(stage: Stage) -> None:
+    """All at once, and then some octets at a time: Kamailio sees each call once."""
+    for numbers, size in ((range(10, 20), 1 << 20), (range(20, 30), 97)):
+        octets = b"".join(map(stage.arriving, numbers))
+        with connected(stage.lab, "carrier", stage.sbc, stage.version) as near, near.makefile("rb") as stream:
+            near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for at in range(0, len(octets), size):
+                near.sendall(octets[at : at + size])
+            answers = [message(stream) for _ in numbers]
+        assert all(SEEN in answer for answer in answers)
+        called = [int(each) for answer in answers for each in re.findall(rb"Call-ID: call-(\d+)@", answer)]
+        assert sorted(called) == list(numbers)
+
+
+def test_calls_that_leave(stage: Stage) -> None:
+    """Two calls of a phone, of more than a segment each: the carrier gets them signed, on one connection, and what it
+    answers reaches the phone."""
+    with contextlib.ExitStack() as stack:
+        with stage.lab.inside("carrier"):
+            family = socket.AF_INET if stage.version == 4 else socket.AF_INET6
+            server = socket.create_server((ADDRESSES["carrier"][stage.version], 5060), family=family)
+        stack.enter_context(server).settimeout(LONG)
+        phone = stack.enter_context(endpoint(stage.lab, stage.host, stage.version, PHONE))
+        stream: BinaryIO | None = None
+        for number in (101, 102):
+            # Its Via names the port to which the responses go (RFC 3581).
+            invite = calls.invite(number=number, body="x" * 6000).replace(b"branch=", b"rport;branch=")
+            phone.sendto(invite, (stage.sbc, PORT))
+            if stream is None:
+                accepted, peer = server.accept()
+                stack.enter_context(accepted).settimeout(LONG)
+                stream = stack.enter_context(accepted.makefile("rb"))
+                assert peer[0] == stage.sbc
+            arrived = message(stream)
+            assert arrived.startswith(b"INVITE ")
+            assert arrived.endswith(b"\r\n\r\n" + b"x" * 6000)
+            assert_signed(stage, arrived)
+            accepted.sendall(busy(arrived))
+            assert message(stream).startswith(b"ACK ")
+            while not (response := phone.recv(70000)).startswith(b"SIP/2.0 486 Busy Here\r\n"):
+                assert response.startswith(b"SIP/2.0 100 "), response
+            phone.sendto(calls.follow_up(invite, "ACK", "busy"), (stage.sbc, PORT))
+
+
+def assert_signed(stage: Stage, arrived: bytes) -> None:
+    (token,) = re.findall(rb"\r\nIdentity: ([^;]+);", arrived)
+    key = stage.made.leaf.certificate.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    claims = jwt.decode(token, key, algorithms=["ES256"])
+    assert (claims["orig"], claims["dest"]) == ({"tn": calls.CALLER}, {"tn": [calls.CALLED]})
+
+
+def busy(invite: bytes) -> bytes:
+    """The response of the carrier."""
+    names = (b"Via:", b"From:", b"Call-ID:", b"CSeq:")
+    lines = [line for line in invite.split(b"\r\n") if line.startswith(names)]
+    (to,) = re.findall(rb"\r\n(To: [^\r]+)", invite)
+    return b"\r\n".join([b"SIP/2.0 486 Busy Here", *lines, to + b";tag=busy", b"Content-Length: 0", b"", b""])
