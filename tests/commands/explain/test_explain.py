@@ -60,7 +60,8 @@ def test_a_spoofed_call(tmp_path: Path, chain: tuple[str, ...], capsys: pytest.C
         "Standard      RFC 8224 §6.2 step 5, §6.2.4; ATIS-1000074 §5.3.1",
         "Who can act   originating carrier, you",
         "What to do    It is the token of another call, or the caller was rewritten on the way. Compare orig with From"
-        " and P-Asserted-Identity; check caller_from and numbering.",
+        " and P-Asserted-Identity. If they are one number, name the field that has it as caller_from in [rule.verify]"
+        " of the rule, or correct numbering in [network] of sbc-filter.toml.",
         "Compared      token 12155550100, From 13125550123",
         "Judged at     2027-01-15 08:00 UTC, the Date of the INVITE",
         "",
@@ -118,7 +119,7 @@ def test_a_good_call_with_the_lines_that_change(
         "revocation": "there is no CRL",
         "diversions": "there is no diversion",
         "replay": "only this message is known",
-        "date": "max_date_age is not set",
+        "date": "max_date_age of the rule is not set",
     }
 
 
