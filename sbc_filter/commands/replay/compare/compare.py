@@ -50,8 +50,8 @@ def compare(arguments: argparse.Namespace) -> int:
         needs = Needs(source_of(now.configuration.certificates, arguments.fetch, clock, console, stack), {}, clock)
         stack.callback(needs.close)
         ask = partial(ask_for, needs)
-        engines = (each.engine(SECRET, nothing_waits=True) for each in (now, then))
-        both = TwoEngines(*engines, ask, clock.time_of, differences)
+        first_engine, second_engine = (each.engine(SECRET, nothing_waits=True) for each in (now, then))
+        both = TwoEngines(first_engine, second_engine, ask, clock.time_of, differences)
         apart = now.tells_interfaces_apart or then.tells_interfaces_apart
         streams = TcpReplay(both, ask, calls, both.time_of, ports, unseen, apart)
         run = Replay(both, ask, calls, both.time_of, Survey(ports, unseen), apart, leaves=False, streams=streams)
