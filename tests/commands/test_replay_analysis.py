@@ -117,6 +117,8 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         "    gets the certificates from these URLs",
         "  sbc-filter replay my.pcap --certificates DIR",
         f"    takes them from a folder, that of {X5U} as {certificate_path(Path(), X5U)}",
+        "  sbc-filter replay my.pcap --certificate FILE",
+        "    takes this file for the certificate of all tokens",
         "  sbc-filter replay my.pcap --anchors FILE",
         "    trusts the roots in this file or folder",
         "  sbc-filter replay my.pcap --outcome 'invalid*'",

@@ -155,6 +155,9 @@ def _next(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespac
             yield f"  {command} --certificates DIR"
             url = _most_missing(analysis)[0][0]
             yield f"    takes them from a folder, that of {url} as {certificate_path(Path(), url)}"
+            if len(analysis.missing) == 1:
+                yield f"  {command} --certificate FILE"
+                yield "    takes this file for the certificate of all tokens"
     if arguments.anchors is None:
         yield f"  {command} --anchors FILE"
         yield "    trusts the roots in this file or folder"
@@ -163,7 +166,9 @@ def _next(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespac
     yield "  sbc-filter pki lab"
     yield "    makes certificates, a configuration and rules to try things with"
     yield "  Or write these two files, fill in what is missing, and replay the capture with them:"
-    rest = argparse.Namespace(**{**vars(arguments), "anchors": None, "certificates": None, "sbc": []})
+    rest = argparse.Namespace(
+        **{**vars(arguments), "anchors": None, "certificate": None, "certificates": None, "sbc": []}
+    )
     yield f"  sbc-filter replay {' '.join(map(shlex.quote, words))}{given_options(rest)}"
     yield "    The folder rules/ has more rules; rename their trunks, or these."
 

@@ -79,6 +79,11 @@ class Gathering:
         if not self._arguments.json:
             self._say(console, len(found))
 
+    def raise_fault(self) -> None:
+        """Raise `fault`, if there is one."""
+        if self.fault is not None:
+            raise self.fault
+
     def headline(self) -> str:
         """How many calls there are, and how many fail; empty if they are not gathered, or there are none."""
         return headline_of(self.calls.in_order()) if self.calls else ""

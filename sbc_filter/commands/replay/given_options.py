@@ -7,7 +7,7 @@ import shlex
 def given_options(arguments: argparse.Namespace) -> str:
     """The options that `replay` and `explain` share, quoted for the shell; each with a space before it."""
     words: list[str] = []
-    for option in ("config", "rules", "anchors", "certificates"):
+    for option in ("config", "rules", "anchors", "certificate", "certificates"):
         path = getattr(arguments, option)
         if path is not None:
             words += [f"--{option}", str(path)]

@@ -15,6 +15,7 @@ from sbc_filter.calls.seen_message import SeenMessage
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.tcp.tcp_replay import TcpReplay
+from sbc_filter.certificates.given_certificate import GivenCertificate
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.commands.replay.captures import Named
 from sbc_filter.commands.replay.html_details import details_of
@@ -91,12 +92,14 @@ class HtmlReport:
         applies: Sequence[str],
         source: CertificateSource,
         options: str,
+        given: GivenCertificate,
     ) -> None:
         """Write the report.
 
         - `applies`: the sentences about the files that apply.
         - `source`: has the certificates.
         - `options`: those that a command has to repeat, each with a space in front.
+        - `given`: the file of `--certificate`.
         """
         from sbc_filter.report.page import page
 
@@ -111,9 +114,9 @@ class HtmlReport:
                 applies[0],
                 __version__,
                 lines,
-                details_of(chosen, setup),
+                details_of(chosen, setup, given.pem),
                 list(_totals(result)),
-                [*result.unseen.sentences(), *result.faults, *applies[1:], *self._notes()],
+                [*result.unseen.sentences(), *result.faults, *applies[1:], *given.sentences(), *self._notes()],
                 "" if named.several else f"sbc-filter explain{options} {shlex.join(named.words)}",
             )
         )

@@ -20,7 +20,16 @@ from sbc_filter.commands.replay.compare.explaining import Explaining
 from sbc_filter.commands.replay.compare.setups import Setups
 from sbc_filter.commands.replay.compare.two_engines import TwoEngines
 from sbc_filter.commands.replay.frames import Clock, with_progress
-from sbc_filter.commands.replay.play import SECRET, files_of, report, reporting_interrupts, source_of, what_applies
+from sbc_filter.commands.replay.play import (
+    SECRET,
+    files_of,
+    given_certificate,
+    print_each,
+    report,
+    reporting_interrupts,
+    source_of,
+    what_applies,
+)
 from sbc_filter.errors import UsageFault
 from sbc_filter.system.plain_console import PlainConsole
 
@@ -47,7 +56,9 @@ def compare(arguments: argparse.Namespace) -> int:
         first, *others = what_applies(now, named, captures, analysed=False)
         console.print(setups.first_line(first), *others, setups.last_line(arguments.diff), sep="\n")
         clock = Clock(arguments.at)
-        needs = Needs(source_of(now.configuration.certificates, arguments.fetch, clock, console, stack), {}, clock)
+        given = given_certificate(arguments.certificate)
+        source = source_of(now.configuration.certificates, arguments.fetch, clock, console, stack, given)
+        needs = Needs(source, {}, clock)
         stack.callback(needs.close)
         ask = partial(ask_for, needs)
         first_engine, second_engine = (each.engine(SECRET, nothing_waits=True) for each in (now, then))
@@ -58,6 +69,7 @@ def compare(arguments: argparse.Namespace) -> int:
         for frame in with_progress(captures, title):
             run.feed(frame)
         run.finish()
+        print_each(console, given.sentences())
     calls.finish()
     packets = run.counters[FrameCount.FRAMES]
     explaining = Explaining.of(arguments, named, () if setups.proposal is None else setups.proposal.sbc)
