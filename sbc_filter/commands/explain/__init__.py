@@ -48,14 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     parser.add_argument(
-        "--all", action="store_true", help="of several records, show the good and the unexamined ones, too"
+        "--all",
+        action="store_true",
+        help="list the checks that were not reached; of several records, show the good and the unexamined ones",
     )
     parser.add_argument(
         "--bundle",
         type=Path,
         metavar="ZIP",
-        help="write the evidence of a call into this file: the INVITE as received and as sent on, token, certificates,"
-        " lists, rule, record and explanation",
+        help="write the evidence of a call into this file: its INVITE, token, certificates, rule and explanation",
     )
     parser.add_argument(
         "--sbc",

@@ -100,6 +100,24 @@ def test_a_spoofed_call(tmp_path: Path, chain: tuple[str, ...], capsys: pytest.C
     ]
 
 
+def test_checks_that_were_not_reached_are_counted_and_listed_on_demand(
+    chain: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They stand behind the failed check, in the order in which they would have been made."""
+    call = SPOOFED.decode()
+    lines = said(capsys, call, *chain, code=1)
+    (counted,) = [line for line in lines if line.startswith("  not reached")]
+    assert counted == "  not reached 21 checks after the failed one (--all lists them)"
+    failed = lines.index(counted) - 1
+    assert lines[failed].startswith("  failed      The caller is that of the token: ")
+    all_lines = said(capsys, call, *chain, "--all", code=1)
+    assert all_lines[: failed + 1] == lines[: failed + 1]
+    listed = all_lines[failed + 1 : failed + 22]
+    assert listed[0] == "  not reached The called party is one of the token (RFC 8224 §6.2.4)"
+    assert listed[-1] == "  not reached The token explains the Request-URI (RFC 8946 §4.2)"
+    assert all_lines[failed + 22 :] == lines[failed + 2 :]
+
+
 def test_a_good_call_with_the_lines_that_change(
     tmp_path: Path, chain: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
