@@ -46,6 +46,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="fetch certificates from the network, of a capture only those of the call; never done otherwise",
     )
+    _add_output(parser)
+    parser.add_argument(
+        "--sbc",
+        action="append",
+        default=[],
+        type=address,
+        metavar="ADDRESS",
+        help="address of the SBC, in place of [network].sbc; several: all of them",
+    )
+    add_files(parser, where="sbc-filter.toml next to the file, then here, then in /etc/sbc-filter")
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    """Declare what is printed and written."""
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     parser.add_argument(
         "--all",
@@ -58,15 +72,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ZIP",
         help="write the evidence of a call into this file: its INVITE, token, certificates, rule and explanation",
     )
-    parser.add_argument(
-        "--sbc",
-        action="append",
-        default=[],
-        type=address,
-        metavar="ADDRESS",
-        help="address of the SBC, in place of [network].sbc; several: all of them",
-    )
-    add_files(parser, where="sbc-filter.toml next to the file, then here, then in /etc/sbc-filter")
 
 
 def run(arguments: argparse.Namespace) -> int:
