@@ -81,7 +81,7 @@ def _replay(
     learners = _learners(outputs, configuration.certificates.tolerate)
     examples, analyses = Examples(), [] if analysis is None else [analysis]
     supposed = [each.supposed for each in analyses]
-    gathering = Gathering(arguments, ports, *supposed)
+    gathering = Gathering(arguments, configuration.network, *supposed)
     counted = _to_all([tally, *learners.values()])
     sinks: list[Callable[[Record], None]] = [lambda record: counted(honest(record)), calls, examples, *analyses]
     sinks += [to_lines(sys.stdout)] if arguments.json else []
