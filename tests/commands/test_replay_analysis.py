@@ -485,6 +485,31 @@ def test_the_proposed_configuration_names_a_folder_with_any_name(capsys: pytest.
     assert [found[1] for found in results(capsys)] == ["passed"]
 
 
+def test_a_folder_that_toml_cannot_name_is_left_to_fill_in(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Octets that are not UTF-8: the proposal is still a configuration, and says why the folder is not in it."""
+    captured(arriving(invite(identity())))
+    folder = Path("../material/certificates").rename("../material/b\udcff")
+    assert main(["replay", "my.pcap", "--anchors", "../material/root.pem", "--certificates", str(folder)]) == 0
+    out = capsys.readouterr().out
+    (line,) = [each for each in out.splitlines() if each.startswith("# directory")]
+    assert line.startswith('# directory = "certificates"  # ')
+    assert line.endswith("/b\\xff is not UTF-8, which TOML cannot name: rename it")
+    written(out)
+    assert [found[1] for found in results(capsys)] == ["unfetchable"]
+
+
+def test_the_commands_name_a_capture_that_looks_like_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(arriving(invite(identity(), caller=FORGED)), name="-x.pcap")
+    Path("-a.pem").write_bytes(Path("../material/root.pem").read_bytes())
+    assert main(["replay", "--anchors=-a.pem", "--", "-x.pcap"]) == 0
+    out = capsys.readouterr().out
+    assert "  sbc-filter explain ./-x.pcap 1 --anchors ./-a.pem\n" in out
+    assert "  sbc-filter replay ./-x.pcap --anchors ./-a.pem --outcome 'invalid*'\n" in out
+    assert main("explain ./-x.pcap 1 --anchors ./-a.pem".split()) == 1
+
+
 def test_the_proposal_without_anchors_is_replayed_and_says_which_are_missing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

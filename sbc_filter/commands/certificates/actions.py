@@ -1,7 +1,6 @@
 """Runs the actions of `sbc-filter certificates`."""
 
 import argparse
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from sbc_filter.commands.certificates.show import CommandContext, listed, shown
 from sbc_filter.config.configuration_file import read_configuration, require_configuration
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.system.shell_words import path_word
 from sbc_filter.trust.trust_files import TrustFiles
 
 
@@ -27,7 +27,7 @@ def act(arguments: argparse.Namespace) -> int:
 
 def _without_configuration(arguments: argparse.Namespace) -> str:
     """How `replay` and `explain` use the file that was to be imported."""
-    file, name = shlex.quote(str(arguments.file)), certificate_path(Path(), arguments.url)
+    file, name = path_word(str(arguments.file)), certificate_path(Path(), arguments.url)
     return (
         f". Without one: `replay` and `explain` take it by --certificate {file}, or as DIR/{name} by --certificates DIR"
     )

@@ -1,7 +1,6 @@
 """The report of a replay as an HTML file, for `--html`: gathers the calls meanwhile, and writes it at the end."""
 
 import json
-import shlex
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -30,6 +29,7 @@ from sbc_filter.report.from_calls import headline_of, line_of
 from sbc_filter.report.selection import MOST, SAMPLES, fails, select
 from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.system.shell_words import path_words
 
 _COUNTS = {
     "packets": "packets",
@@ -117,7 +117,7 @@ class HtmlReport:
                 details_of(chosen, setup, given.pem),
                 list(_totals(result)),
                 [*result.unseen.sentences(), *result.faults, *applies[1:], *given.sentences(), *self._notes()],
-                "" if named.several else f"sbc-filter explain{options} {shlex.join(named.words)}",
+                "" if named.several else f"sbc-filter explain{options} {path_words(named.words)}",
             )
         )
         try:

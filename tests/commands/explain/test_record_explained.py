@@ -163,6 +163,14 @@ def test_a_record_of_a_later_version(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().err == f"sbc-filter: {said}\n"
 
 
+def test_a_deviation_of_a_later_version_is_the_one_that_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    record = {**json.loads(SPOOFED.to_json()), "deviations": ["padding", "never-seen"]}
+    assert main(["explain", json.dumps(record)]) == 1
+    version = record["version"]
+    said = f"the record says never-seen, which {version} may know but this version does not"
+    assert capsys.readouterr().err == f"sbc-filter: {said}\n"
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda some: st.lists(some, max_size=3)
 )

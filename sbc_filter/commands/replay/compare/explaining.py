@@ -1,12 +1,12 @@
 """The commands that show one message of a comparison in full: by the rules of now, and by the others."""
 
 import argparse
-import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from sbc_filter.commands.replay.captures import Named
 from sbc_filter.commands.replay.given_options import given_options
+from sbc_filter.system.shell_words import path_word
 
 
 class Explaining(NamedTuple):
@@ -26,4 +26,4 @@ class Explaining(NamedTuple):
     def lines(self, packet: int, file: str) -> Iterator[str]:
         """The commands for this packet; `file` is its capture, if there are several."""
         for options in self.options:
-            yield f"  sbc-filter explain {shlex.quote(self.capture or file)} '#{packet}'{options}"
+            yield f"  sbc-filter explain {path_word(self.capture or file)} '#{packet}'{options}"
