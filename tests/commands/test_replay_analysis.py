@@ -316,6 +316,23 @@ def test_rules_that_are_named_and_empty_are_applied_by_both(capsys: pytest.Captu
     assert "the INVITE is invalid.orig-mismatch: the rules that were named are empty" in shown
 
 
+def test_rules_with_a_direction_need_the_address_of_the_sbc(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without it they match no call, so that it is said."""
+    captured(arriving(invite()))
+    Path("rules.toml").write_text(VERIFY + 'direction = "inbound"\n')
+    said = "warning: the address of the SBC is not known, so no rule with a direction matches (--sbc, [network].sbc)\n"
+    main(["replay", "my.pcap", "--rules", "rules.toml"])
+    assert said in capsys.readouterr().out
+    main(["replay", "my.pcap", "--rules", "rules.toml", "--sbc", SBC])
+    assert said not in capsys.readouterr().out
+    Path("rules.toml").write_text(VERIFY)
+    main(["replay", "my.pcap", "--rules", "rules.toml"])
+    assert said not in capsys.readouterr().out
+    captured()
+    main(["replay", "my.pcap"])
+    assert said not in capsys.readouterr().out
+
+
 def test_explain_says_which_configuration_it_used(capsys: pytest.CaptureFixture[str]) -> None:
     captured(arriving(invite(identity(), caller=FORGED)))
     Path("sbc-filter.toml").write_text(f'[network]\nsbc = ["{SBC}"]\n')

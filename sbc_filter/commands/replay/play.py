@@ -274,6 +274,9 @@ def what_applies(setup: Setup, named: Named, captures: Captures, analysed: bool)
         yield f"configuration: {files_that_apply(setup)}"
     if not setup.rules.rules:
         yield "no rules, so no call is judged: write some (docs/rules.md), or name a file of them with --rules"
+    directed = any(each.direction for each in setup.rules.conditions)
+    if directed and not setup.configuration.network.sbc and not analysed:
+        yield "warning: the address of the SBC is not known, so no rule with a direction matches (--sbc, [network].sbc)"
     if setup.lacks_anchors and not analysed:
         yield "warning: no trust anchors: no chain can be trusted, the rest is judged ([trust].anchors, or --anchors)"
     for fault in (*setup.remarks, *named.remarks(captures)):
