@@ -46,7 +46,7 @@ from sbc_filter.errors import EnvironmentFault, FetchError, UsageFault, reason
 from sbc_filter.records.tally import Tally, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
 from sbc_filter.system.plain_console import PlainConsole
-from sbc_filter.system.plain_text import plain, plain_lines
+from sbc_filter.system.plain_text import plain_lines
 
 SECRET = b"sbc-filter replay"  # our To tags are the same in every replay
 _LEARNT = {"--learn": "URL", "--learn-translations": "translation"}
@@ -203,9 +203,9 @@ def source_of(
 
 
 def print_each(console: PlainConsole, sentences: Iterable[str]) -> None:
-    """Print sentences that may have words of untrusted parties, one a line."""
+    """Print sentences, one a line."""
     for each in sentences:
-        console.print(plain(each))
+        console.print(each)
 
 
 @contextlib.contextmanager
