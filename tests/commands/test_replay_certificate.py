@@ -85,8 +85,19 @@ def test_the_printed_commands_keep_it(capsys: pytest.CaptureFixture[str]) -> Non
     assert "  sbc-filter explain my.pcap 1 --certificate mine.pem\n" in out
     assert "  sbc-filter replay my.pcap --certificate mine.pem --anchors FILE\n" in out
     assert "--certificates DIR" not in out
+    assert out.partition("replay the capture with them:\n")[2].startswith(
+        "  sbc-filter replay my.pcap --certificate mine.pem\n"
+    ), "no configuration says it"
     assert main(["explain", "my.pcap", "1", "--certificate", "mine.pem"]) == 1
     assert "\nuntrusted.untrusted-chain\n" in capsys.readouterr().out
+
+
+def test_the_report_of_a_call_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(SPOOFED)
+    main(["replay", "my.pcap", "--certificate", "mine.pem", "--html", "report.html"])
+    page = Path("report.html").read_text()
+    assert "from --certificate" in page
+    assert "CN=SHAKEN 1234" in page
 
 
 def test_tokens_of_several_urls_are_a_warning_on_the_screen_and_in_the_report(

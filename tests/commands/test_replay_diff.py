@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from make_pcaps import FOLDER, MIXED, RULES
-from support.calls import CARRIER, LAB, NOW, SBC, VERIFY, arriving, identity, invite, leaving, response
+from support.calls import CARRIER, LAB, NOW, SBC, VERIFY, arriving, claims, identity, invite, leaving, response
 from support.tcp import packet as tcp_packet
 
 from sbc_filter.capture.frame import Frame
@@ -182,6 +182,16 @@ def test_a_rule_of_another_name_is_a_difference_and_called_so(folder: Path, caps
             "to": "12155550199",
         }
     ]
+
+
+def test_of_rules_that_only_differ_in_name_three_calls_of_all_results_are_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = [arriving(invite(number=number)) for number in (1, 2)]
+    signed = [arriving(invite(identity(claims(origid=str(number))), number=number)) for number in (3, 4)]
+    found = Compared(capture(folder, *bare, *signed), VERIFY, VERIFY.replace('"verify"', '"renamed"', 1), capsys)
+    assert len(found.kinds) == 2
+    assert found.screen[1] == "rule verify -> rule renamed, treated alike: 4 INVITEs, such as #1, #2, #3"
 
 
 def test_a_call_counts_once_with_what_follows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
