@@ -49,8 +49,8 @@ ALREADY_SIGNED: Mapping[Detail, Explanation] = {
 
 UNSIGNED: Mapping[Detail, Explanation] = {
     Detail.NO_CALLER: Explanation(
-        "The caller is an extension, an anonymous caller or a URI. None of the places that `caller_from` of the"
-        " rule names has a number of 7 to 15 digits.",
+        "The caller is not a telephone number, but an extension, a URI or anonymous. None of the places that"
+        " `caller_from` of the rule names has a number of 7 to 15 digits.",
         "RFC 8224 §6.1 step 1, §8.3; ATIS-1000074 §5.2",
         YOU,
         "Have the SBC put the number into P-Asserted-Identity or a private header field, and name that field as"
@@ -66,7 +66,7 @@ UNSIGNED: Mapping[Detail, Explanation] = {
         ' region that completes them. `attest_impossible = "C"` in `[rule.sign]` of the rule signs them with C.',
     ),
     Detail.NO_CALLED: Explanation(
-        "None of the places that `called_from` of the rule names has a called party.",
+        "The call does not name a called party. None of the places that `called_from` of the rule names has one.",
         "RFC 8225 §5.2.1, RFC 8224 §6.1",
         YOU,
         "Look in `raw_to` and `raw_ruri` of the record where the called party is, and name that place as"

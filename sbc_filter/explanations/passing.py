@@ -64,8 +64,8 @@ NO_IDENTITY: Mapping[Detail, Explanation] = {
 
 ANONYMOUS: Mapping[Detail, Explanation] = {
     Detail.NO_CALLER: Explanation(
-        "The call has an Identity, but names no caller, neither a number nor a URI, where `caller_from` of the rule"
-        " looks for it (P-Asserted-Identity, then From).",
+        "The call has an Identity, but does not name a caller. None of the places that `caller_from` of the rule"
+        " names has a number or URI. By default these are P-Asserted-Identity and From.",
         "RFC 8224 §6.2 step 2, RFC 5079",
         YOU,
         "If your SBC or carrier puts the caller into another header field, add that field to `caller_from` in"
@@ -75,7 +75,7 @@ ANONYMOUS: Mapping[Detail, Explanation] = {
 
 STALE: Mapping[Detail, Explanation] = {
     Detail.STALE_DATE: Explanation(
-        "The token is too old: its `iat` is more than `max_age` of the rule (60 seconds by default) before the"
+        "The token is too old. Its `iat` is more than `max_age` of the rule (60 seconds by default) before the"
         " arrival, or its `exp` is not after it.",
         "RFC 8224 §6.2 step 4, RFC 7519 §4.1.4",
         YOU_FIRST,
@@ -90,7 +90,7 @@ STALE: Mapping[Detail, Explanation] = {
         " `[rule.verify]` of a rule for that trunk.",
     ),
     Detail.FUTURE_DATE: Explanation(
-        "The token is dated in the future: its `iat` or `nbf` is more than `max_skew` of the rule (60 seconds by"
+        "The token is dated in the future. Its `iat` or `nbf` is more than `max_skew` of the rule (60 seconds by"
         " default) after the arrival.",
         "RFC 8225 §5.1.1, RFC 7519 §4.1.5, §4.1.6",
         YOU_FIRST,

@@ -172,9 +172,7 @@ def _next(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespac
     yield "  sbc-filter pki lab"
     yield "    makes certificates, a configuration and rules to try things with"
     yield "  Or write these two files, fill in what is missing, and replay the capture with them:"
-    rest = argparse.Namespace(
-        **{**vars(arguments), "anchors": None, "certificates": None, "sbc": []}
-    )
+    rest = argparse.Namespace(**{**vars(arguments), "anchors": None, "certificates": None, "sbc": []})
     yield f"  sbc-filter replay {path_words(words)}{given_options(rest)}"
     yield "    The folder rules/ has more rules; rename their trunks, or these."
 
