@@ -121,6 +121,17 @@ def test_peer_and_response_are_columns_that_filter_and_sort(browser: Chromium, t
     assert screen.faults() == []
 
 
+@pytest.mark.parametrize("width", [1600, 1200, 1121, 1110, 865, 720])
+def test_numbers_are_not_cut_and_no_column_is_beyond_the_edge(screen: Page, width: int) -> None:
+    screen.size(width, 900)
+    cut = "[...document.querySelectorAll('#rows .c-{}')].filter((each) => each.scrollWidth > each.clientWidth).length"
+    assert [screen.run(cut.format(name)) for name in ("number", "time", "caller", "called", "treatment")] == [0] * 5
+    assert screen.run(
+        """[...document.querySelectorAll("#rows tr:first-child td")].every(
+        (each) => each.getBoundingClientRect().right <= document.getElementById("scroller").getBoundingClientRect().right)"""
+    )
+
+
 def test_a_call_id_that_looks_like_a_number_is_found(browser: Chromium, tmp_path: Path) -> None:
     (tmp_path / "ids.html").write_text(page(report([line(1, call_id="20-4711.8"), line(2, called="2047118")])))
     screen = Page(browser)
