@@ -121,7 +121,7 @@ def test_peer_and_response_are_columns_that_filter_and_sort(browser: Chromium, t
     assert screen.faults() == []
 
 
-@pytest.mark.parametrize("width", [1600, 1200, 1121, 1110, 865, 720])
+@pytest.mark.parametrize("width", [1600, 1200, 1121, 1110, 1000, 865, 720])
 def test_numbers_are_not_cut_and_no_column_is_beyond_the_edge(screen: Page, width: int) -> None:
     screen.size(width, 900)
     cut = "[...document.querySelectorAll('#rows .c-{}')].filter((each) => each.scrollWidth > each.clientWidth).length"
