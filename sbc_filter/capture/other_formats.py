@@ -1,6 +1,6 @@
 """Formats of captures that are not read: recognised, and refused with the command that converts them."""
 
-import shlex
+from sbc_filter.system.shell_words import path_word
 
 NOT_A_CAPTURE = "is not a capture (pcap or pcapng, also compressed by gzip, bzip2 or xz)"
 _REPLAY, _EXPLAIN = "sbc-filter replay -", "sbc-filter explain"
@@ -26,7 +26,7 @@ def refusal(magic: bytes, path: str, unpack: str = "") -> str:
 
     `unpack` is the command that unpacked the file before `magic` was seen, if it was compressed.
     """
-    file = shlex.quote(path)
+    file = path_word(path)
     for begin, (what, command) in _KNOWN.items():
         if magic.startswith(begin):
             source = f"{unpack} {file} | {command.format('-')}" if unpack else command.format(file)

@@ -36,11 +36,11 @@ def find_configuration(given: Path | None, folders: Iterable[Path] = ()) -> Path
     return next((candidate for candidate in candidates if _is_there(candidate)), None)
 
 
-def require_configuration(given: Path | None) -> Path:
-    """The configuration file; `ConfigurationError` when there is none."""
+def require_configuration(given: Path | None, instead: str = "") -> Path:
+    """The configuration file; `ConfigurationError` when there is none. `instead` says what works without one."""
     path = find_configuration(given)
     if path is None:
-        sentence = f"neither ./{FILE_NAME} nor {SYSTEM}; make one with `sbc-filter pki DIR`"
+        sentence = f"neither ./{FILE_NAME} nor {SYSTEM}; make one with `sbc-filter pki DIR`{instead}"
         raise ConfigurationError([Problem("no configuration", "", sentence)])
     return path
 

@@ -49,26 +49,28 @@ ALREADY_SIGNED: Mapping[Detail, Explanation] = {
 
 UNSIGNED: Mapping[Detail, Explanation] = {
     Detail.NO_CALLER: Explanation(
-        "None of `caller_from` has a number of 7 to 15 digits: an extension, an anonymous caller, a URI.",
+        "The caller is not a telephone number, but an extension, a URI or anonymous. None of the places that"
+        " `caller_from` of the rule names has a number of 7 to 15 digits.",
         "RFC 8224 §6.1 step 1, §8.3; ATIS-1000074 §5.2",
         YOU,
-        "Have the SBC put the number into P-Asserted-Identity or a private header field, and name it in `caller_from`."
-        " Check `numbering`.",
+        "Have the SBC put the number into P-Asserted-Identity or a private header field, and name that field as"
+        " `caller_from` in `[rule.sign]` of the rule. If the number lacks its country code, check `numbering` in"
+        " `[network]` of sbc-filter.toml.",
     ),
     Detail.IMPOSSIBLE_NUMBER: Explanation(
         "The caller's number cannot exist: its country code is not assigned, or the country does not have numbers of"
         " this length. Examples are `+1` with 8 digits, `+0012155550100`, or a local number without its area code.",
         "ITU-T E.164 §6, RFC 8224 §8.3",
         YOU,
-        "Have the SBC send international numbers, or set `[network].numbering` to the region that completes them."
-        ' `attest_impossible = "C"` in `[rule.sign]` signs them with C.',
+        "Have the SBC send international numbers, or set `numbering` in `[network]` of sbc-filter.toml to the"
+        ' region that completes them. `attest_impossible = "C"` in `[rule.sign]` of the rule signs them with C.',
     ),
     Detail.NO_CALLED: Explanation(
-        "None of `called_from` names a party.",
+        "The call does not name a called party. None of the places that `called_from` of the rule names has one.",
         "RFC 8225 §5.2.1, RFC 8224 §6.1",
         YOU,
-        "Look in `raw_to` and `raw_ruri` of the record where the called party is, and name that source in"
-        " `called_from`.",
+        "Look in `raw_to` and `raw_ruri` of the record where the called party is, and name that place as"
+        " `called_from` in `[rule.sign]` of the rule.",
     ),
     Detail.STALE_DATE: Explanation(
         "The Date of the INVITE is more than 60 seconds from our clock. Rejected with 403 Stale Date.",
@@ -80,8 +82,8 @@ UNSIGNED: Mapping[Detail, Explanation] = {
         "Our certificate is not valid now, or was not at the INVITE's Date: expired, or not yet valid.",
         "RFC 8224 §6.1 step 3, RFC 5280 §4.1.2.5",
         YOU,
-        "Renew it, and [reload](service.md#reload). With [`next`](configuration.md#renew-a-certificate) a reload is not"
-        " needed. `check` warns 30 days before.",
+        "Renew it, and [reload](service.md#reload). With [`next`](configuration.md#renew-a-certificate) in"
+        " `[credentials.NAME]` of sbc-filter.toml a reload is not needed. `sbc-filter check` warns 30 days before.",
     ),
     Detail.NO_ROOM: Explanation(
         "The INVITE would exceed 65535 bytes.",
@@ -90,62 +92,68 @@ UNSIGNED: Mapping[Detail, Explanation] = {
         "Shorten header fields or the body at the SBC.",
     ),
     Detail.TOO_LARGE: Explanation(
-        "The signed packet would exceed `max_size` of the rule.",
+        "The signed packet would be larger than `max_size` of the rule allows.",
         "RFC 3261 §18.1.1",
         YOU,
-        "Shorten header fields at the SBC, or raise `max_size` if the network carries fragments.",
+        "Shorten header fields at the SBC. If the network carries fragments, raise `max_size` in `[rule.sign]` of"
+        " the rule.",
     ),
     Detail.NOT_LISTED: Explanation(
-        'The caller is not on `numbers`, and `attest_unlisted = "none"`.',
+        'The caller is not on the list `numbers` of the rule, and the rule has `attest_unlisted = "none"`.',
         "RFC 8588 §4, ATIS-1000074 §5.2",
         YOU,
-        "If the number belongs to a customer of yours, add it to `numbers`. Otherwise nothing: this is what the list is"
-        " for.",
+        "If the number belongs to a customer of yours, add it to `numbers` in `[rule.sign]` of the rule. Otherwise"
+        " nothing: this is what the list is for.",
     ),
     Detail.PRIVACY: Explanation(
-        'The caller asks for privacy, and `privacy = "skip"`.',
+        'The caller asks for privacy, and the rule has `privacy = "skip"`.',
         "RFC 8224 §11, RFC 3323 §4.2",
         YOU,
-        "Nothing, if such calls shall stay unsigned. Otherwise change `privacy`.",
+        'Nothing, if such calls shall stay unsigned. Otherwise write `privacy = "sign"` in `[rule.sign]` of the rule.',
     ),
     Detail.CRYPTO: Explanation(
         "The signature could not be made.",
         "None: the place that has the key failed.",
         YOU,
-        "Read the reason in the log. Repair the place that has the key, and [reload](service.md#reload) if it refused a"
-        ' PIN. To lose such calls rather than send them unsigned: `"unsigned.crypto" = "reject"`.',
+        "Read the reason in the log. Repair the place that has the key, and [reload](service.md#reload) if it"
+        ' refused a PIN. To lose such calls rather than send them unsigned, write `"unsigned.crypto" = "reject"` in'
+        " `[rule.on]` of the rule.",
     ),
     Detail.BYPASS: Explanation(
-        "During an outage, the call left with the token of [`bypass`](rules.md#bypass).",
+        "During an outage, the call left with the token that [`bypass`](rules.md#bypass) of the rule names.",
         "None: the receiving operator agreed on this header field.",
         YOU,
-        "Nothing. Remove the file when the outage ends.",
+        "Nothing. When the outage ends, remove the file that `token_file` in `[rule.sign.bypass]` of the rule names.",
     ),
     Detail.AMBIGUOUS: Explanation(
         "The SBC may have dropped the Identity of this call, and it is not certain [which](rules.md#dropped-tokens)."
         " The filter did not put a token back, and did not sign.",
         "47 CFR 64.6302(b)",
         YOU,
-        "Have the SBC copy Session-ID or a header field of its own, and name that in `preserve`.",
+        "Have the SBC copy Session-ID or a header field of its own from one leg to the other, and name that as"
+        " `preserve` in `[rule.sign]` of the rule.",
     ),
     Detail.SIGNING_TIMEOUT: Explanation(
-        "The delegated signer did not respond within `hold_ms`, or within 2 seconds.",
+        "The service or command that signs for the filter did not respond in time: within `hold_ms` of the rule,"
+        " and within 2 seconds.",
         f"{_DELEGATE}. No standard sets the limit.",
         _SERVICE_FIRST,
-        "Measure how long the service or command takes. Have it repaired, or raise `hold_ms` of the rule.",
+        "Measure how long the service or command takes. Have it repaired, or raise `hold_ms` in `[rule.sign]` of"
+        " the rule.",
     ),
     Detail.SIGNING_REFUSED: Explanation(
         "The service or command refused, or its response cannot be read. Or the filter did not ask, because this is a"
         " replay, an explanation or an emergency call. Or a replay cannot read the key.",
         _DELEGATE,
         _YOU_THEN_SERVICE,
-        "Read the log of `run`: it has the signer's reason.",
+        "Read the log of `sbc-filter run`: it has the signer's reason.",
     ),
     Detail.SIGNING_UNREACHABLE: Explanation(
         "The connection to the service failed, or its web certificate is not trusted.",
         _DELEGATE,
         _YOU_THEN_SERVICE,
-        "Check the service, the network, `web_ca`.",
+        "Check the service and the network. If its web certificate is by a private authority, name that as `web_ca`"
+        " in `[credentials.NAME]` of sbc-filter.toml.",
     ),
     Detail.SIGNING_MISMATCH: Explanation(
         "The response is not an Identity value of type `shaken`, or it differs from the request in caller, called"
@@ -158,7 +166,7 @@ UNSIGNED: Mapping[Detail, Explanation] = {
         "1000 INVITEs are waiting, and this peer has [its share](security.md#shares-of-the-peers).",
         "None: this limit protects the filter.",
         YOU,
-        "Find out which peer sends so many calls. In a flood, block that peer. Otherwise the service is slow: have it"
-        " repaired, and lower `hold_ms` until then.",
+        "Find out which peer sends so many calls. In a flood, block that peer. Otherwise the service is slow: have"
+        " it repaired, and lower `hold_ms` in `[rule.sign]` of the rule until then.",
     ),
 }

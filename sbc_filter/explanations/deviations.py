@@ -27,7 +27,7 @@ DEVIATIONS: Mapping[Deviation, Explanation] = {
         "a parameter with `=` and no value; an empty `ppt` counts as none",
         "RFC 3261 §25.1",
         CARRIER,
-        "The call is fine. To refuse it, name it in `strict`.",
+        "The call is fine. To refuse such calls, add `empty-parameter` to `strict` in `[rule.verify]` of the rule.",
     ),
     Deviation.PADDING: Explanation("`=` after the segments", "RFC 7515 §2", CARRIER, _TELL),
     Deviation.JSON_FORM: Explanation(
@@ -70,7 +70,7 @@ DEVIATIONS: Mapping[Deviation, Explanation] = {
         "the caller's number in the signalling lacks `+`",
         "RFC 3966 §5.1.4",
         YOU,
-        "Check that `[network].numbering` completes the numbers of this peer correctly.",
+        "Check that `numbering` in `[network]` of sbc-filter.toml completes the numbers of this peer correctly.",
     ),
     Deviation.PORTABILITY_PREFIX: Explanation(
         "a routing prefix in To and not in `dest`, or the other way round (`france`)",
@@ -82,47 +82,55 @@ DEVIATIONS: Mapping[Deviation, Explanation] = {
         "`iat` as a string, as in the sample of RFC 8224",
         "RFC 8225 §5.1.1, erratum 6656",
         CARRIER,
-        "The signer must write a number. Until then: `tolerate`.",
+        "The signer must write a number. Until then, add `iat-string` to `tolerate` in `[rule.verify]` of the rule.",
     ),
     Deviation.NO_ORIGID: Explanation(
-        "no `origid`", "RFC 8588 §5", CARRIER, "The signer must write one. Until then: `tolerate`."
+        "no `origid`",
+        "RFC 8588 §5",
+        CARRIER,
+        "The signer must write one. Until then, add `no-origid` to `tolerate` in `[rule.verify]` of the rule.",
     ),
     Deviation.STANDARD_BASE64: Explanation(
         "`+` and `/` in the segments, as in RFC 8224 §4 before its erratum 6499",
         "RFC 7515 §2, erratum 6499",
         CARRIER,
-        "The signer must use base64url. Until then: `tolerate`.",
+        "The signer must use base64url. Until then, add `standard-base64` to `tolerate` in `[rule.verify]` of the"
+        " rule.",
     ),
     Deviation.INFO_MISMATCH: Explanation(
         "`info` is another URL than `x5u`; the filter fetches `x5u`, which is signed",
         "RFC 8224 §4.1, §6.2 step 3",
         CARRIER_FIRST,
-        "The signer must write the same URL twice. Until then: `tolerate`.",
+        "The signer must write the same URL twice. Until then, add `info-mismatch` to `tolerate` in `[rule.verify]`"
+        " of the rule.",
     ),
     Deviation.NO_PPT_PARAMETER: Explanation(
         "no `ppt` in the field; that of the token counts",
         "RFC 8224 §4.1",
         CARRIER,
-        "The signer must write it. Until then: `tolerate`.",
+        "The signer must write it. Until then, add `no-ppt-parameter` to `tolerate` in `[rule.verify]` of the rule.",
     ),
     Deviation.COMMA_JOINED: Explanation(
         "several Identity values in one field, with commas",
         "RFC 8224 §4 does not have lists",
         CARRIER_FIRST,
-        "A device on the way joins fields. Until it stops: `tolerate`.",
+        "A device on the way joins fields. Until it stops, add `comma-joined` to `tolerate` in `[rule.verify]` of"
+        " the rule.",
     ),
     Deviation.NATIONAL_CLAIM: Explanation(
         "a number in the token without its country code, completed by `[network].numbering`",
         "RFC 8224 §8.3",
         CARRIER,
-        "The signer must write international numbers. Until then: `tolerate`.",
+        "The signer must write international numbers. Until then, add `national-claim` to `tolerate` in"
+        " `[rule.verify]` of the rule.",
     ),
     Deviation.BASE_PASSPORT: Explanation(
         "no `ppt`, in a token by a certificate with a service provider code; it [counts as attestation"
         " C](rules.md#ruleverify)",
         "ATIS-1000074 §5.3.1, RFC 8588 §3",
         CARRIER,
-        "The signer must sign `shaken` tokens. Until then: `tolerate`.",
+        "The signer must sign `shaken` tokens. Until then, add `base-passport` to `tolerate` in `[rule.verify]` of"
+        " the rule.",
     ),
 }
 
@@ -146,13 +154,14 @@ CERTIFICATE_DEVIATIONS: Mapping[CertificateDeviation, Explanation] = {
         " Also a count with zero octets in front (X.690 §8.3.2).",
         "RFC 8226 §9",
         CA,
-        "The CA must issue the certificate again. Until then: `tolerate`.",
+        "The CA must issue the certificate again. Until then, add `tnauthlist-encoding` to `tolerate` in `[trust]`"
+        " of sbc-filter.toml.",
     ),
     CertificateDeviation.DER_BODY: Explanation(
         "One certificate in DER where `x5u` should lead to PEM.",
         "RFC 8224 §7.2, ATIS-1000074 §5.3.1",
         CARRIER,
-        "The signer must serve PEM. Until then: `tolerate`.",
+        "The signer must serve PEM. Until then, add `der-body` to `tolerate` in `[trust]` of sbc-filter.toml.",
     ),
     CertificateDeviation.ISSUER_KEYS: Explanation(
         "An issuer with RSA of 2048 to 8192 bits, P-384 or P-521, or a signature with SHA-384 or SHA-512. ATIS-1000080"
@@ -160,7 +169,7 @@ CERTIFICATE_DEVIATIONS: Mapping[CertificateDeviation, Explanation] = {
         " still use P-256.",
         "ATIS-1000080 §6.4.1",
         CA,
-        "Nothing, unless your policy forbids it: then `strict`.",
+        "Nothing, unless your policy forbids it: then add `issuer-keys` to `strict` in `[trust]` of sbc-filter.toml.",
     ),
     CertificateDeviation.NULL_PARAMETERS: Explanation(
         "NULL next to ecdsa-with-SHA256, as Java older than version 16 writes it.",
@@ -191,7 +200,8 @@ CERTIFICATE_DEVIATIONS: Mapping[CertificateDeviation, Explanation] = {
         " critical one is always refused, as `critical-extension`.",
         "RFC 5280 §4.2.1.12, RFC 9509 §3",
         CA,
-        "The CA must leave the extension out. To refuse such certificates: `strict`.",
+        "The CA must leave the extension out. To refuse such certificates, add `extended-key-usage` to `strict` in"
+        " `[trust]` of sbc-filter.toml.",
     ),
     CertificateDeviation.NO_KEY_USAGE: Explanation(
         "The signing certificate lacks keyUsage, where ATIS-1000080 wants digitalSignature. RFC 5280 allows that.",

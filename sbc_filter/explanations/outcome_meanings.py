@@ -22,7 +22,8 @@ OUTCOMES: Mapping[Outcome, Explanation] = {
         "The call has a token, but the signalling does not name a caller to compare it with.",
         "RFC 8224 §6.2 step 2, RFC 5079",
         YOU,
-        "Look where the caller's number is, and name that source in `caller_from`.",
+        "Look which header field has the caller's number, and name that field as `caller_from` in `[rule.verify]`"
+        " of the rule.",
     ),
     Outcome.STALE: Explanation(
         "The token is too old, or dated in the future.",
@@ -73,7 +74,8 @@ OUTCOMES: Mapping[Outcome, Explanation] = {
         "The call was neither verified nor signed.",
         "None: your rules decide which calls are examined.",
         YOU,
-        "Look at the rule that decided, or at `direction` and `trunk` if no rule did.",
+        "Look at the rule that decided. If no rule did, compare `direction` and `trunk` in each `[[rule]]` with the"
+        " call.",
     ),
     Outcome.UNPARSEABLE: Explanation(
         "The message can be read in several ways, or in none.",

@@ -37,8 +37,9 @@ PASSED: Mapping[Detail, Explanation] = {
         " is `request_uri`. `verstat` is `No-TN-Validation`.",
         "RFC 8946 §4.2. RFC 8224 §4.1 compares `dest` with To only.",
         YOU,
-        "Look for pairs of `dest` and `request_uri` that occur often: they are [translations](rules.md#translations)."
-        " A single pair may be a token of another call.",
+        "In the records, look for pairs of `dest` and `request_uri` that occur often: these are honest changes, to"
+        " be listed as [`translations`](rules.md#translations) in `[rule.verify]` of the rule. A single pair may be"
+        " a token of another call.",
     ),
 }
 
@@ -56,36 +57,41 @@ NO_IDENTITY: Mapping[Detail, Explanation] = {
         " unsupported kind is ignored, whatever else it has. Rejected with 428 Use Supported PASSporT Format.",
         "RFC 8224 §6.2 step 1, ATIS-1000074 §5.3.1",
         CARRIER_FIRST,
-        "Ask the trunk where its `shaken` token was lost. If a trunk signs without `ppt`, ask why, then `tolerate`"
-        " `base-passport`.",
+        "Ask the trunk where its `shaken` token was lost. If a trunk signs without `ppt`, ask why, then add"
+        " `base-passport` to `tolerate` in `[rule.verify]` of the rule.",
     ),
 }
 
 ANONYMOUS: Mapping[Detail, Explanation] = {
     Detail.NO_CALLER: Explanation(
-        "The call has an Identity, but none of `caller_from` names a number or URI.",
+        "The call has an Identity, but does not name a caller. None of the places that `caller_from` of the rule"
+        " names has a number or URI. By default these are P-Asserted-Identity and From.",
         "RFC 8224 §6.2 step 2, RFC 5079",
         YOU,
-        "If your SBC or carrier puts the caller elsewhere, add that source to `caller_from`.",
+        "If your SBC or carrier puts the caller into another header field, add that field to `caller_from` in"
+        " `[rule.verify]` of the rule.",
     ),
 }
 
 STALE: Mapping[Detail, Explanation] = {
     Detail.STALE_DATE: Explanation(
-        "`iat` is more than `max_age` before the arrival, or `exp` is not after it.",
+        "The token is too old. Its `iat` is more than `max_age` of the rule (60 seconds by default) before the"
+        " arrival, or its `exp` is not after it.",
         "RFC 8224 §6.2 step 4, RFC 7519 §4.1.4",
         YOU_FIRST,
-        "Check your clock (NTP). If it affects one trunk only, its clock is wrong, or a route delays calls: raise"
-        " `max_age` for it. Otherwise a token was reused.",
+        "Check your clock (NTP). If it affects one trunk only, its clock is wrong, or a route delays calls: for a"
+        " slow route, raise `max_age` in `[rule.verify]` of a rule for that trunk. Otherwise a token was reused.",
     ),
     Detail.DATE: Explanation(
-        "The Date field is more than `max_date_age` from the arrival, though the token is fresh.",
+        "The Date field is more than `max_date_age` of the rule from the arrival, though the token is fresh.",
         "RFC 8224 §6.2 step 4",
         YOU_FIRST,
-        "Check your clock, then the trunk's. If Date is wrong on one trunk only, leave out `max_date_age` for it.",
+        "Check your clock, then the trunk's. If Date is wrong on one trunk only, leave out `max_date_age` in"
+        " `[rule.verify]` of a rule for that trunk.",
     ),
     Detail.FUTURE_DATE: Explanation(
-        "`iat` or `nbf` is more than `max_skew` after the arrival.",
+        "The token is dated in the future. Its `iat` or `nbf` is more than `max_skew` of the rule (60 seconds by"
+        " default) after the arrival.",
         "RFC 8225 §5.1.1, RFC 7519 §4.1.5, §4.1.6",
         YOU_FIRST,
         "Check the clocks, yours first.",

@@ -11,21 +11,23 @@ CALL: Mapping[Detail, Explanation] = {
         "RFC 8224 §6.2 step 5, §6.2.4; ATIS-1000074 §5.3.1",
         CARRIER_FIRST,
         "It is the token of another call, or the caller was rewritten on the way. Compare `orig` with From and"
-        " P-Asserted-Identity; check `caller_from` and `numbering`.",
+        " P-Asserted-Identity. If they are one number, name the field that has it as `caller_from` in `[rule.verify]`"
+        " of the rule, or correct `numbering` in `[network]` of sbc-filter.toml.",
     ),
     Detail.DEST_MISMATCH: Explanation(
         "The called party of the call is not in the token.",
         "RFC 8224 §6.2.4, ATIS-1000074 §5.3.1",
         YOU_FIRST,
-        "Forwarding, 8YY and ported numbers cause this honestly: set `called_from` or `check_called`, or let it"
-        " continue.",
+        "Forwarding, 8YY and ported numbers cause this honestly. If another field has the number first called, name"
+        " it as `called_from` in `[rule.verify]` of the rule. Otherwise write `check_called = false` there, or let"
+        " such calls continue.",
     ),
     Detail.REQUEST_URI_DIFFERS: Explanation(
-        'The Request-URI has a number that no token explains, and `check_request_uri` is `"require"`. For the rest see'
-        " [`passed`](#passed).",
+        'The Request-URI has a number that no token explains, and the rule has `check_request_uri = "require"`. For'
+        " the rest see [`passed`](#passed).",
         "RFC 8946 §4.2",
         YOU,
-        "List the honest pairs in [`translations`](rules.md#translations).",
+        "List the honest pairs as [`translations`](rules.md#translations) in `[rule.verify]` of the rule.",
     ),
     Detail.FINGERPRINT_MISMATCH: Explanation(
         "A media key of the SDP is not in `mky`, though the token has one.",

@@ -87,14 +87,15 @@ FORM: Mapping[Detail, Explanation] = {
         "`iat` is missing or not a number, or `exp` or `nbf` is not a number.",
         "RFC 8225 §5.1.1, RFC 7519 §2, §4.1",
         CARRIER,
-        "The signer must write times as numbers. For `iat` as a string: `tolerate` `iat-string`.",
+        "The signer must write times as numbers. If `iat` is a string, add `iat-string` to `tolerate` in"
+        " `[rule.verify]` of the rule until then.",
     ),
     Detail.CLAIM_ATTEST: Explanation("`attest` is not A, B or C.", "RFC 8588 §4", CARRIER, _CLAIMS),
     Detail.CLAIM_ORIGID: Explanation(
         "`origid` is missing.",
         "RFC 8588 §5",
         CARRIER,
-        "The signer must write an `origid`. Until then: `tolerate` `no-origid`.",
+        "The signer must write an `origid`. Until then, add `no-origid` to `tolerate` in `[rule.verify]` of the rule.",
     ),
     Detail.CLAIM_DIV: Explanation(
         "`div` of a `div` or `div-o` token is missing or malformed.", "RFC 8946 §3", CARRIER, _CLAIMS

@@ -16,20 +16,21 @@ UNTRUSTED: Mapping[Detail, Explanation] = {
         "The content from the source is not a PEM certificate, is broken, or contains more than 12.",
         "RFC 8224 §7.2, RFC 7468 §5",
         CARRIER_FIRST,
-        "The signer must serve PEM. If it came from your own folder, look at the file. For one certificate in DER:"
-        " [`tolerate`](configuration.md#trust) `der-body`.",
+        "The signer must serve PEM. If it came from your own folder, look at the file. For one certificate in DER,"
+        " add `der-body` to [`tolerate`](configuration.md#trust) in `[trust]` of sbc-filter.toml.",
     ),
     Detail.CERTIFICATE_KEY: Explanation(
-        "The key of the signing certificate is not on P-256, or a key does not name its curve. Or the key of an issuer"
-        " is weak or of an unknown kind; with `strict` `issuer-keys`, any but P-256 with SHA-256.",
+        "The key of the signing certificate is not on P-256, or a key does not name its curve. Or the key of an"
+        " issuer is weak or of an unknown kind. If `strict` in `[trust]` has `issuer-keys`, any but P-256 with"
+        " SHA-256.",
         "ATIS-1000080 §6.4.1, RFC 5480 §2.1.1",
         CA,
         "The signer must order a certificate with a P-256 key.",
     ),
     Detail.CERTIFICATE_PROFILE: Explanation(
-        "The certificate is not allowed to sign. The leaf is a CA, an issuer is not a CA, or the key usage is wrong. Or"
-        " it does not have any of your `policies`, another purpose where `strict` refuses it, or claim constraints that"
-        " cannot be read.",
+        "The certificate is not allowed to sign. The leaf is a CA, an issuer is not a CA, or the key usage is"
+        " wrong. Or it does not have any of your `policies` in `[trust]`, another purpose where `strict` there"
+        " refuses it, or claim constraints that cannot be read.",
         "ATIS-1000080 §6.4.1, RFC 5280 §4.2.1.3, §4.2.1.9",
         CA,
         "The signer must have its CA issue a certificate that follows the profile.",
@@ -45,14 +46,15 @@ UNTRUSTED: Mapping[Detail, Explanation] = {
         "RFC 8226 §9, RFC 9060 §4, ATIS-1000080 §6.4.1",
         CA,
         "The signer must use a certificate for calls, not that of a web server. If the CA only encoded the list"
-        " wrongly: `tolerate` `tnauthlist-encoding`.",
+        " wrongly, add `tnauthlist-encoding` to `tolerate` in `[trust]` of sbc-filter.toml.",
     ),
     Detail.UNTRUSTED_CHAIN: Explanation(
         "There is no path from the certificate to a trust anchor.",
         "RFC 5280 §6.1, ATIS-1000084",
         YOU_FIRST,
-        "Is the root approved by your STI-PA? Then add it to `anchors`, or renew `trust_list`. Otherwise do nothing:"
-        " this is what anchors are for.",
+        "Find out whether your STI-PA (the policy administrator of your country) has approved the root. If so, name"
+        " it with `--anchors`, or live as `anchors` in `[trust]` of sbc-filter.toml, or renew `trust_list` there."
+        " Otherwise do nothing: this is what anchors are for.",
     ),
     Detail.VERIFICATION_FAILED: Explanation(
         "The [service that verifies](configuration.md#verifiersname) does not trust the certificate (437).",
@@ -77,15 +79,15 @@ UNTRUSTED: Mapping[Detail, Explanation] = {
         "A CRL that is [for this certificate](certificates.md#which-certificates-a-list-is-for) names it.",
         "RFC 5280 §6.3, ATIS-1000080",
         CA,
-        'The signer must get a new certificate from its CA. To refuse its calls until then: `"untrusted.revoked" ='
-        ' "reject"`.',
+        "The signer must get a new certificate from its CA. To refuse its calls until then, write"
+        ' `"untrusted.revoked" = "reject"` in `[rule.on]` of the rule.',
     ),
     Detail.CRL_UNAVAILABLE: Explanation(
-        '`crl_policy = "hard"`, and no valid CRL [covers the'
-        " certificate](certificates.md#which-certificates-a-list-is-for).",
+        "No valid revocation list (CRL) [covers the certificate](certificates.md#which-certificates-a-list-is-for),"
+        ' and `[trust]` has `crl_policy = "hard"`.',
         "RFC 5280 §6.3.3, ATIS-1000080",
         YOU,
-        "Get a new CRL; `check` shows the [state](certificates.md#a-folder-or-fetched) of each. Is its signer among"
-        " `crl_signers`?",
+        "Get a new CRL: `sbc-filter check` shows the [state](certificates.md#a-folder-or-fetched) of each. If"
+        " another party signs it, add its certificate to `crl_signers` in `[trust]` of sbc-filter.toml.",
     ),
 }

@@ -13,15 +13,16 @@ NOT_EXAMINED: Mapping[Detail, Explanation] = {
         "No enforced rule matched.",
         _OWN_RULES,
         YOU,
-        "If such calls are to be examined, add a rule or widen one: `explain` says which condition of each did not"
-        " match.",
+        "If such calls are to be examined, add a `[[rule]]` to a rule file or widen one: `explain` says which"
+        " condition of each did not match.",
     ),
     Detail.NO_DIRECTION: Explanation(
-        "Neither end of the call is an address in `[network].sbc`, and this host only forwards it, or it is from a"
-        " capture. The claims of the caller are removed, and no rule is tried.",
+        "Neither end of the call is an address of the SBC (`sbc` in `[network]`), and this host only forwards it,"
+        " or it is from a capture. The claims of the caller are removed, and no rule is tried.",
         _OWN_RULES,
         YOU,
-        "Is one of the two addresses the SBC's? Add it to `[network].sbc`.",
+        "If one of the two addresses is the SBC's, add it to `sbc` in `[network]` of sbc-filter.toml, or name it"
+        " with `--sbc`.",
     ),
     Detail.PASS_RULE: Explanation(
         'A rule with `action = "pass"` matched.', _OWN_RULES, NO_ACTION, "Nothing, if the rule is as you want it."
@@ -59,27 +60,28 @@ NOT_EXAMINED: Mapping[Detail, Explanation] = {
         "Narrow the rule, so that it spares emergency calls.",
     ),
     Detail.REASON_REMOVED: Explanation(
-        "The message is not a call but a response to one that `rule` signed. It [reported that our token"
+        "The message is not a call but a response to one that the rule signed. It [reported that our token"
         " fails](rules.md#failure-reports-from-verifiers), with the cause in `code`. There is one record for each"
         " token.",
         "RFC 9410 §7",
         YOU,
-        "By cause: 403: your clock. 436: is `x5u` reachable from outside? 437: is your root known there? 438: what"
-        " changes the call on its way?",
+        "Look at the cause. 403: check your clock. 436: check whether the URL of your certificate is reachable from"
+        " outside. 437: ask whether your root is trusted there. 438: find out what changes the call on its way.",
     ),
     Detail.CANCELLED: Explanation(
         "The caller gave up while the call waited for a certificate or a signature. The filter responded 487, and the"
         " SBC never saw the call.",
         "RFC 3261 §9.2",
         YOU,
-        "If there are many: lower `hold_ms`.",
+        "If there are many, lower `hold_ms` in `[rule.verify]` or `[rule.sign]` of the rule.",
     ),
     Detail.NOT_SENT: Explanation(
-        "A rewritten packet that the filter had to send itself could not be sent. The message went on as it came, or"
-        " was dropped, as `on_overload` says: `verdict` has which, `would` what was intended.",
+        "A rewritten packet that the filter had to send itself could not be sent. The message went on as it came,"
+        " or was dropped, as `on_overload` in `[queue]` says: `verdict` has which, `would` what was intended.",
         "None: it is a fault of this host.",
         YOU,
-        "The log has the cause and the remedy, `not-reemitted` the number.",
+        "The log of `sbc-filter run` has the cause and the remedy. In `sbc-filter status`, the counter"
+        " `not-reemitted` has the number.",
     ),
 }
 

@@ -15,7 +15,7 @@ from sbc_filter.report.script_data import script_data
 MOST = 100_000  # lines
 MOST_OCTETS = 9_500_000  # of all lines in the file
 _LONGEST = 64  # characters of a text in the table
-_NUMBERS = 30  # octets that the numbers of a line take, roughly
+_NUMBERS = 33  # octets that the numbers of a line take, roughly
 _TEXTS: dict[str, Callable[[Line], str]] = {
     "caller": lambda line: line.caller,
     "called": lambda line: line.called,
@@ -25,7 +25,7 @@ FACETS: dict[str, Callable[[Line], str]] = {
     "result": lambda line: line.result,
     "treatment": lambda line: line.treatment,
     "rule": lambda line: line.rule,
-    "trunk": lambda line: line.trunk,
+    "peer": lambda line: line.peer,
     "signer": lambda line: line.signer,
     "attestation": lambda line: line.attestation,
     "response": lambda line: line.response,

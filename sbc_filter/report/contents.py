@@ -19,7 +19,7 @@ class Line(NamedTuple):
     detail: str = ""
     treatment: str = ""
     rule: str = ""
-    trunk: str = ""
+    peer: str = ""  # the other end, seen from the SBC: the name of its trunk, or its address
     signer: str = ""
     attestation: str = ""
     packet: int = 0  # the first one

@@ -1,4 +1,4 @@
-"""The figures of a report: how many calls by outcome, trunk, signer and attestation, and how many over time."""
+"""The figures of a report: how many calls by outcome, peer, signer and attestation, and how many over time."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -97,7 +97,7 @@ def breakdowns(lines: Sequence[Line]) -> list[Breakdown]:
     found = [
         Breakdown("Result", "result", _shares(lines, lambda line: line.result, groups=True)),
         Breakdown("Attestation", "attestation", _shares(signed, lambda line: line.attestation)),
-        Breakdown("Trunk", "trunk", _shares(lines, lambda line: line.trunk)),
+        Breakdown("Peer", "peer", _shares(lines, lambda line: line.peer)),
         Breakdown("Signer", "signer", _shares(signed, lambda line: line.signer)),
         Breakdown("Treatment", "treatment", _shares(lines, lambda line: line.treatment)),
         Breakdown("Rule", "rule", _shares(lines, lambda line: line.rule)),

@@ -22,7 +22,7 @@ def line_of(call: Call, *, changed: bool) -> Line:
         call.detail or "",
         call.treatment or "",
         call.rule or "",
-        call.trunk or "",
+        call.trunk or call.peer or "",
         _signer(call),
         call.attestation or "",
         next(iter(call.packets), 0),

@@ -23,8 +23,8 @@ from sbc_filter.report.selection import MOST, fails
 
 CALLS, ROUNDS = 100_000, 5
 _SEARCHES = ("312", "12155550", "invalid", "wholesale", "zzz", "+1 (215) 555-01")
-_VALUES = {"result": "invalid", "attestation": "A", "trunk": "pbx", "treatment": "reject"}
-_COLUMNS = ("caller", "called", "result", "signer", "time")
+_VALUES = {"result": "invalid", "attestation": "A", "peer": "pbx", "response": "503", "treatment": "reject"}
+_COLUMNS = ("caller", "called", "result", "signer", "time", "peer", "response")
 _TIMED = """(() => {{ const begin = performance.now(); {}; document.getElementById("rows").getBoundingClientRect();
 return performance.now() - begin; }})()"""
 _SEARCH = """const found = document.getElementById("search"); found.value = {!r};

@@ -117,6 +117,8 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         "    gets the certificates from these URLs",
         "  sbc-filter replay my.pcap --certificates DIR",
         f"    takes them from a folder, that of {X5U} as {certificate_path(Path(), X5U)}",
+        "  sbc-filter replay my.pcap --certificate FILE",
+        "    takes this file for the certificate of all tokens",
         "  sbc-filter replay my.pcap --anchors FILE",
         "    trusts the roots in this file or folder",
         "  sbc-filter replay my.pcap --outcome 'invalid*'",
@@ -314,6 +316,23 @@ def test_rules_that_are_named_and_empty_are_applied_by_both(capsys: pytest.Captu
     assert "the INVITE is invalid.orig-mismatch: the rules that were named are empty" in shown
 
 
+def test_rules_with_a_direction_need_the_address_of_the_sbc(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without it they match no call, so that it is said."""
+    captured(arriving(invite()))
+    Path("rules.toml").write_text(VERIFY)
+    said = "warning: the address of the SBC is not known, so no rule with a direction matches (--sbc, [network].sbc)\n"
+    main(["replay", "my.pcap", "--rules", "rules.toml"])
+    assert said in capsys.readouterr().out
+    main(["replay", "my.pcap", "--rules", "rules.toml", "--sbc", SBC])
+    assert said not in capsys.readouterr().out
+    Path("rules.toml").write_text(VERIFY.replace('direction = "inbound"\n', ""))
+    main(["replay", "my.pcap", "--rules", "rules.toml"])
+    assert said not in capsys.readouterr().out
+    captured()
+    main(["replay", "my.pcap"])
+    assert said not in capsys.readouterr().out
+
+
 def test_explain_says_which_configuration_it_used(capsys: pytest.CaptureFixture[str]) -> None:
     captured(arriving(invite(identity(), caller=FORGED)))
     Path("sbc-filter.toml").write_text(f'[network]\nsbc = ["{SBC}"]\n')
@@ -481,6 +500,31 @@ def test_the_proposed_configuration_names_a_folder_with_any_name(capsys: pytest.
     assert main(["replay", "my.pcap", "--anchors", "../material/root.pem", "--certificates", str(folder)]) == 0
     written(capsys.readouterr().out)
     assert [found[1] for found in results(capsys)] == ["passed"]
+
+
+def test_a_folder_that_toml_cannot_name_is_left_to_fill_in(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Octets that are not UTF-8: the proposal is still a configuration, and says why the folder is not in it."""
+    captured(arriving(invite(identity())))
+    folder = Path("../material/certificates").rename("../material/b\udcff")
+    assert main(["replay", "my.pcap", "--anchors", "../material/root.pem", "--certificates", str(folder)]) == 0
+    out = capsys.readouterr().out
+    (line,) = [each for each in out.splitlines() if each.startswith("# directory")]
+    assert line.startswith('# directory = "certificates"  # ')
+    assert line.endswith("/b\\xff is not UTF-8, which TOML cannot name: rename it")
+    written(out)
+    assert [found[1] for found in results(capsys)] == ["unfetchable"]
+
+
+def test_the_commands_name_a_capture_that_looks_like_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(arriving(invite(identity(), caller=FORGED)), name="-x.pcap")
+    Path("-a.pem").write_bytes(Path("../material/root.pem").read_bytes())
+    assert main(["replay", "--anchors=-a.pem", "--", "-x.pcap"]) == 0
+    out = capsys.readouterr().out
+    assert "  sbc-filter explain ./-x.pcap 1 --anchors ./-a.pem\n" in out
+    assert "  sbc-filter replay ./-x.pcap --anchors ./-a.pem --outcome 'invalid*'\n" in out
+    assert main("explain ./-x.pcap 1 --anchors ./-a.pem".split()) == 1
 
 
 def test_the_proposal_without_anchors_is_replayed_and_says_which_are_missing(

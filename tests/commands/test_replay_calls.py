@@ -126,6 +126,9 @@ def test_the_summary_names_examples(day: Path, capsys: pytest.CaptureFixture[str
         (["--caller", "+1312*"], [2, 3]),
         (["--caller", "+1 (312) 555-0123"], [2, 3]),
         (["--caller", "1.312.555*"], [2, 3]),
+        (["--caller", "3125550123"], [2, 3]),
+        (["--caller", "(312) 555-0123"], [2, 3]),
+        (["--called", "2155550199"], [1, 2, 3, 4]),
         (["--called", "+1 215–555/0199"], [1, 2, 3, 4]),
         (["--caller", "13125550123", "--call-id", "call-3@*"], [3]),
         (["--called", "*0199"], [1, 2, 3, 4]),
@@ -147,6 +150,17 @@ def test_the_summary_names_examples(day: Path, capsys: pytest.CaptureFixture[str
 )
 def test_filters_and_order(words: list[str], numbers: list[int], day: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert listed(capsys, str(day), *words) == numbers
+
+
+def test_a_number_is_completed_by_the_plan_of_the_network(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the rules read it; `+` says that it is complete."""
+    settings = day.parent / "sbc-filter.toml"
+    text = settings.read_text()
+    assert main(["replay", str(day), "--caller", "+3125550123"]) == 1
+    assert "no call has it" in capsys.readouterr().err
+    settings.write_text(text.replace("[network]\n", '[network]\nnumbering = "e164"\n'))
+    assert listed(capsys, str(day), "--caller", "0013125550123") == [2, 3]
+    assert main(["replay", str(day), "--caller", "3125550123"]) == 1
 
 
 def test_the_number_in_the_request_uri_and_the_first_call_of_a_token(

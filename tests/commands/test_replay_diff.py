@@ -1,12 +1,14 @@
 """`sbc-filter replay --diff`: which calls of a capture other rules would treat differently."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from make_pcaps import FOLDER, MIXED, RULES
-from support.calls import CARRIER, LAB, NOW, SBC, VERIFY, arriving, identity, invite, leaving, response
+from support.calls import CARRIER, LAB, NOW, SBC, VERIFY, arriving, claims, identity, invite, leaving, response
 from support.tcp import packet as tcp_packet
 
 from sbc_filter.capture.frame import Frame
@@ -98,23 +100,24 @@ def test_terminating_and_strict(capsys: pytest.CaptureFixture[str]) -> None:
         f"{MIXED_DAY}: 27 packets; 17 INVITEs treated alike, 8 differently, of these 3 only by another rule",
         "",
         "No. Rule Outcome Treatment Verdict Fields Calls",
-        f"1 {renamed} passed continue modify - 2",
-        f"2 {renamed} invalid.dest-mismatch continue modify - 1",
-        f"3 {renamed} invalid.orig-mismatch continue -> reject 438 modify -> reject - 1",
-        f"4 {renamed} no-identity.absent continue -> reject 428 modify -> reject - 1",
-        f"5 {renamed} passed continue modify +P-Attestation-Indicator +P-Origination-Id 1",
-        f"6 {renamed} replayed.token-seen continue -> reject 438 modify -> reject - 1",
-        f"7 {renamed} stale.stale-date continue -> reject 403 modify -> reject - 1",
+        f"1 {renamed} invalid.orig-mismatch continue -> reject 438 changed -> rejected - 1",
+        f"2 {renamed} no-identity.absent continue -> reject 428 changed -> rejected - 1",
+        f"3 {renamed} passed continue changed +P-Attestation-Indicator +P-Origination-Id 1",
+        f"4 {renamed} replayed.token-seen continue -> reject 438 changed -> rejected - 1",
+        f"5 {renamed} stale.stale-date continue -> reject 403 changed -> rejected - 1",
         "",
         "No. Packet Call-ID From To",
-        "1 5 call-2@carrier.example 12155550100 12155550199",
-        "1 6 call-3@carrier.example 12155550100 12155550199",
-        "2 11 call-8@carrier.example 12155550100 911",
-        "3 8 call-5@carrier.example 13125550123 12155550199",
-        "4 7 call-4@carrier.example 12155550100 12155550199",
-        "5 1 call-1@carrier.example 12155550100 12155550199",
-        "6 9 call-6@carrier.example 12155550100 12155550199",
-        "7 10 call-7@carrier.example 12155550100 12155550199",
+        "1 8 call-5@carrier.example 13125550123 12155550199",
+        "2 7 call-4@carrier.example 12155550100 12155550199",
+        "3 1 call-1@carrier.example 12155550100 12155550199",
+        "4 9 call-6@carrier.example 12155550100 12155550199",
+        "5 10 call-7@carrier.example 12155550100 12155550199",
+        "",
+        "rule terminating-verify -> rule strict-verify, treated alike: 3 INVITEs, such as #5, #6, #11",
+        "",
+        "The first of them in full, by the rules of now and by the others:",
+        f"sbc-filter explain {MIXED_DAY} '#8' --rules {now}",
+        f"sbc-filter explain {MIXED_DAY} '#8' --rules {then}",
         "",
         "1 further message of these calls, treated accordingly",
     ]
@@ -165,6 +168,7 @@ def test_a_rule_of_another_name_is_a_difference_and_called_so(folder: Path, caps
     assert (
         found.screen[0] == f"{path}: 1 packet; 0 INVITEs treated alike, 1 differently, of these 1 only by another rule"
     )
+    assert found.screen[1] == "rule verify -> rule renamed, treated alike: 1 INVITE, such as #1"
     assert found.differences == [
         {
             "message": "INVITE",
@@ -178,6 +182,16 @@ def test_a_rule_of_another_name_is_a_difference_and_called_so(folder: Path, caps
             "to": "12155550199",
         }
     ]
+
+
+def test_of_rules_that_only_differ_in_name_three_calls_of_all_results_are_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = [arriving(invite(number=number)) for number in (1, 2)]
+    signed = [arriving(invite(identity(claims(origid=str(number))), number=number)) for number in (3, 4)]
+    found = Compared(capture(folder, *bare, *signed), VERIFY, VERIFY.replace('"verify"', '"renamed"', 1), capsys)
+    assert len(found.kinds) == 2
+    assert found.screen[1] == "rule verify -> rule renamed, treated alike: 4 INVITEs, such as #1, #2, #3"
 
 
 def test_a_call_counts_once_with_what_follows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -198,7 +212,7 @@ def test_a_response_alone_differs(folder: Path, capsys: pytest.CaptureFixture[st
     assert (found.code, found.kinds) == (1, [("response 180", "accept", "modify", "+Reason", 1)])
     assert (found.summary["alike"], found.summary["others"], found.summary["followed"]) == (1, 1, 2)
     assert found.screen[1] == "Other messages, of calls treated alike:"
-    assert found.screen[3] == "1 response 180 - - - accept -> modify +Reason 1"
+    assert found.screen[3] == "1 response 180 - - - unchanged -> changed +Reason 1"
 
 
 def test_a_repeated_invite_that_one_set_records_again_is_alike(
@@ -219,7 +233,7 @@ def test_what_rules_in_monitor_mode_find_is_apart_and_does_not_count(
     assert found.screen[1:] == [
         "Rules in monitor mode, which change nothing:",
         "No. Rule Outcome Treatment Verdict Fields Calls",
-        "1 watch - -> not-examined.drop-rule - -> drop - -> drop - 1",
+        "1 watch - -> not-examined.drop-rule - -> drop - -> dropped - 1",
         "No. Packet Call-ID From To",
         "1 1 call-1@carrier.example 12155550100 12155550199",
         "These rules treat every call alike.",
@@ -273,6 +287,91 @@ def test_a_call_over_tcp_is_compared(folder: Path, capsys: pytest.CaptureFixture
     assert found.screen[-1] == "1 INVITE over TCP was judged, but live it passes unfiltered."
 
 
+# Without a configuration.
+
+
+def without_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder without one; of two calls, one has the token of another caller."""
+    monkeypatch.chdir(tmp_path)
+    return capture(tmp_path, arriving(invite()), arriving(invite(identity(), caller="13125550123", number=2)))
+
+
+def test_without_a_configuration_the_defaults_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = without_configuration(tmp_path, monkeypatch)
+    rules(tmp_path, "then", VERIFY + '[rule.on]\ninvalid = "reject"\n')
+    assert main(["replay", path.name, "--diff", "then.toml"]) == 1
+    assert [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()] == [
+        "configuration: none found: the SBC is taken to be 192.0.2.1 (--sbc); calls are verified by the defaults",
+        "warning: no trust anchors: no chain can be trusted, the rest is judged ([trust].anchors, or --anchors)",
+        "compared with: then.toml; 1 rule of 1 file",
+        "calls.pcap: 2 packets; 1 INVITE treated alike, 1 differently",
+        "",
+        "No. Rule Outcome Treatment Verdict Fields Calls",
+        "1 verify invalid.orig-mismatch continue -> reject 438 changed -> rejected - 1",
+        "",
+        "No. Packet Call-ID From To",
+        "1 2 call-2@carrier.example 13125550123 12155550199",
+        "",
+        "The first of them in full, by the rules of now and by the others:",
+        "sbc-filter explain calls.pcap '#2' --sbc 192.0.2.1",
+        "sbc-filter explain calls.pcap '#2' --rules then.toml --sbc 192.0.2.1",
+        "",
+    ]
+
+
+def test_the_commands_for_one_call_show_what_the_comparison_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = without_configuration(tmp_path, monkeypatch)
+    rules(tmp_path, "then", VERIFY + '[rule.on]\ninvalid = "reject"\n')
+    main(["replay", path.name, "--diff", "then.toml"])
+    commands = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("  sbc-filter")]
+    said = []
+    for _, *words in commands:
+        assert main([word.strip("'") for word in words]) == 1
+        said.append(capsys.readouterr().out)
+    assert ["the filter would reject the call with 438" in each for each in said] == [False, True]
+
+
+def test_without_a_configuration_two_files_of_rules_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = without_configuration(tmp_path, monkeypatch)
+    now = rules(tmp_path, "now", VERIFY)
+    assert main(["replay", path.name, "--rules", now.name, "--diff", now.name]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "configuration: none found: the SBC is taken to be 192.0.2.1 (--sbc); 1 rule of 1 file"
+    )
+
+
+def test_a_capture_without_a_configuration_may_come_through_a_pipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = without_configuration(tmp_path, monkeypatch)
+    rules(tmp_path, "then", VERIFY + '[rule.on]\ninvalid = "reject"\n')
+    command = [sys.executable, "-m", "sbc_filter", "replay", "-", "--diff", "then.toml"]
+    done = subprocess.run(command, input=path.read_bytes(), capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert b"standard input: 2 packets; 1 INVITE treated alike, 1 differently" in done.stdout
+
+
+def test_of_several_captures_the_commands_name_the_one_that_has_the_call(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = capture(folder, arriving(invite()))
+    again = folder / "more.pcap"
+    again.write_bytes(path.read_bytes())
+    drops = rules(folder, "then", '[[rule]]\nname = "x"\naction = "drop"\n')
+    assert main(["replay", str(path), str(again), "--diff", str(drops)]) == 1
+    commands = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  sbc-filter")]
+    assert commands == [
+        f"  sbc-filter explain {path} '#1'",
+        f"  sbc-filter explain {path} '#1' --rules {drops}",
+    ]
+
+
 # What is named, and what is refused.
 
 
@@ -284,7 +383,7 @@ def test_a_folder_without_rules_passes_every_call(folder: Path, capsys: pytest.C
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == f"compared with: {folder}/none; 0 rules: every call passes"
     assert " ".join(lines[5].split()) == (
-        "1 verify -> - no-identity.absent -> not-examined.no-rule continue modify -> accept -P-Asserted-Identity 1"
+        "1 verify -> - no-identity.absent -> not-examined.no-rule continue changed -> unchanged -P-Asserted-Identity 1"
     )
 
 

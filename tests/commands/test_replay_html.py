@@ -52,13 +52,13 @@ def test_a_report_says_what_the_records_say(hour: Path, tmp_path: Path, capsys: 
     assert len(decided) == 150
     columns = {
         name: [table[name]["names"][place] for place in table[name]["at"]]
-        for name in ("result", "treatment", "rule", "trunk", "attestation")
+        for name in ("result", "treatment", "rule", "peer", "attestation")
     }
     for place, call_id in enumerate(table["callId"].split("\n")):
         record = decided[call_id]
         name = f"{record['outcome']}.{record['detail']}" if record["detail"] else record["outcome"]
         assert columns["result"][place] == name
-        assert [columns[each][place] for each in ("treatment", "rule", "trunk")] == [
+        assert [columns[each][place] for each in ("treatment", "rule", "peer")] == [
             record[each] for each in ("treatment", "rule", "trunk")
         ]
         assert columns["attestation"][place] == (record["attest"] or "")

@@ -20,6 +20,18 @@ from sbc_filter.explanations.unexamined import PACKETS
 from sbc_filter.outcomes import DETAILS, TOLERABLE, CertificateDeviation, Detail, Deviation, Outcome
 
 DOCS = Path(__file__).parents[2] / "docs"
+_TABLE = re.compile(
+    r"\[(?:network|trust|certificates|queue|credentials\.NAME|verifiers\.NAME|rule\.(?:verify|sign|on|sign\.bypass))\]"
+    r"|\[\[rule\]\]"
+)
+_QUOTED = re.compile(r"`([^`]+)`")
+_ALSO_IN_TOKENS = {"x5u", "attest", "origid", "called", "caller", "detail", "outcome"}  # claims, and fields of records
+KEYS = {
+    key
+    for page in ("configuration", "rules")
+    for key in re.findall(r"^\| `(\w+)` \|", (DOCS / f"{page}.md").read_text(), re.MULTILINE)
+}
+"""Of the configuration and of rules."""
 _NUMBERED = re.compile(r"(?:RFC \d+|ATIS-1000\d+|ITU-T E\.164|47 CFR 64\.\d+)")
 
 
@@ -93,6 +105,21 @@ def test_text_for_a_terminal_has_no_markup() -> None:
         "Look at dest: see replays (docs/rules.md) and passed (docs/records.md)."
     )
     for name, each in EVERYTHING.items():
-        assert not set("`[]") & set(
-            as_text(each.remedy + each.happened).replace("[rule.sign]", "").replace("[network]", "")
-        ), name
+        assert not set("`[]") & set(_TABLE.sub("", as_text(each.remedy + each.happened))), name
+
+
+def test_the_pages_have_the_keys_that_remedies_name() -> None:
+    assert {"max_age", "caller_from", "numbering", "tolerate", "fetch", "web_ca", "service"} <= KEYS
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_a_remedy_that_names_a_key_says_in_which_table_and_file_it_stands(name: str) -> None:
+    remedy = EVERYTHING[name].remedy
+    quoted = {each.partition(" = ")[0] for each in _QUOTED.findall(remedy)}
+    tables = set(_TABLE.findall(remedy))
+    if quoted & (KEYS - _ALSO_IN_TOKENS):
+        assert tables, f"which table has {quoted}?"
+    if any(not each.strip("[]").startswith("rule") for each in tables):
+        assert "sbc-filter.toml" in remedy
+    if any(each.startswith("[rule") for each in tables):
+        assert "of the rule" in remedy or "of a rule" in remedy

@@ -30,7 +30,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     lines = [
         line(1, NOW, treatment="reject", caller="13125550123"),
-        line(2, NOW + 1, outcome="stale", detail="stale-date", trunk="wholesale", attestation="B"),
+        line(2, NOW + 1, outcome="stale", detail="stale-date", peer="wholesale", attestation="B"),
         *(each._replace(number=each.number + 2) for each in made_lines(1998)),
     ]
     details = [
@@ -91,6 +91,44 @@ def test_filtering(screen: Page) -> None:
     assert screen.run("location.hash") == "#result=stale&q=%2B1+%28312%29+555-0123"
     screen.click("#clear")
     assert count(screen) == "2,000 calls"
+
+
+def test_peer_and_response_are_columns_that_filter_and_sort(browser: Chromium, tmp_path: Path) -> None:
+    lines = [
+        line(1, peer="acme", response="503"),
+        line(2, peer="198.51.100.7", response="none"),
+        line(3, peer="192.0.2.7", response="200"),
+    ]
+    (tmp_path / "peers.html").write_text(page(report(lines)))
+    screen = Page(browser)
+    screen.size(1280, 900)
+    screen.open(tmp_path / "peers.html")
+    cells = "[...document.querySelectorAll('#rows .c-{}')].map((cell) => cell.textContent)"
+    assert screen.run(cells.format("peer")) == ["acme", "198.51.100.7", "192.0.2.7"]
+    assert screen.run(cells.format("response")) == ["503", "none", "200"]
+    screen.click("[data-sort=peer]")
+    assert screen.run(SHOWN) == ["3", "2", "1"]
+    screen.click("[data-sort=response]")
+    assert screen.run(SHOWN) == ["3", "1", "2"]
+    choose(screen, "response", "none")
+    assert screen.run(SHOWN) == ["2"]
+    screen.click("#clear")
+    choose(screen, "peer", "acme")
+    assert screen.run(SHOWN) == ["1"]
+    screen.size(390, 844)
+    assert screen.run("getComputedStyle(document.querySelector('#rows .c-peer')).display") == "none"
+    assert not screen.run(WIDER)
+    assert screen.faults() == []
+
+
+@pytest.mark.parametrize("width", [1600, 1200, 1121, 1110, 1000, 865, 720])
+def test_numbers_are_not_cut_and_no_column_is_beyond_the_edge(screen: Page, width: int) -> None:
+    screen.size(width, 900)
+    cut = "[...document.querySelectorAll('#rows .c-{}')].filter((each) => each.scrollWidth > each.clientWidth).length"
+    assert [screen.run(cut.format(name)) for name in ("number", "time", "caller", "called", "treatment")] == [0] * 5
+    edge = screen.run("document.getElementById('scroller').getBoundingClientRect().right")
+    ends = "[...document.querySelectorAll('#rows tr:first-child td')].map((each) => each.getBoundingClientRect().right)"
+    assert max(screen.run(ends)) <= edge
 
 
 def test_a_call_id_that_looks_like_a_number_is_found(browser: Chromium, tmp_path: Path) -> None:

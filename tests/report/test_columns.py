@@ -20,7 +20,7 @@ def test_columns_say_what_the_lines_say() -> None:
     assert list(accumulate(data["packet"])) == [each.packet for each in lines]
     assert data["caller"].split("\n") == [each.caller for each in lines]
     assert data["callId"].split("\n") == [each.call_id for each in lines]
-    for facet in ("result", "treatment", "rule", "trunk", "signer", "attestation", "file"):
+    for facet in ("result", "treatment", "rule", "peer", "signer", "attestation", "response", "file"):
         names = data[facet]["names"]
         assert [names[place] for place in data[facet]["at"]] == [getattr(each, facet) for each in lines]
         assert len(set(names)) == len(names)

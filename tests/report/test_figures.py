@@ -9,21 +9,21 @@ from sbc_filter.report.figures import SHOWN, Group, Share, breakdowns, causes, g
 
 
 def test_calls_are_counted_by_what_they_have_in_common() -> None:
-    lines = [line(1), line(2), line(3, outcome="passed", detail="", trunk="", attestation="B"), line(4, outcome="")]
+    lines = [line(1), line(2), line(3, outcome="passed", detail="", peer="", attestation="B"), line(4, outcome="")]
     found = {each.title: each.shares for each in breakdowns(lines)}
-    assert list(found) == ["Result", "Attestation", "Trunk", "Signer", "Treatment", "Rule"]
+    assert list(found) == ["Result", "Attestation", "Peer", "Signer", "Treatment", "Rule"]
     assert found["Result"][0] == Share("invalid.orig-mismatch", "invalid.orig-mismatch", 2, 50.0, Group.FAILED)
     assert found["Attestation"] == [Share("A", "A", 3, 75.0), Share("B", "B", 1, 25.0)]
-    assert found["Trunk"] == [Share("acme", "acme", 3, 75.0), Share("none", "", 1, 25.0)]
+    assert found["Peer"] == [Share("acme", "acme", 3, 75.0), Share("none", "", 1, 25.0)]
 
 
 def test_a_breakdown_that_says_nothing_is_left_out() -> None:
-    lines = [line(1, trunk="", signer="", attestation="", rule="")]
+    lines = [line(1, peer="", signer="", attestation="", rule="")]
     assert [each.title for each in breakdowns(lines)] == ["Result", "Treatment"]
 
 
 def test_many_values_are_one() -> None:
-    shares = next(each for each in breakdowns([line(n, trunk=f"t{n:02}") for n in range(20)]) if each.title == "Trunk")
+    shares = next(each for each in breakdowns([line(n, peer=f"t{n:02}") for n in range(20)]) if each.title == "Peer")
     assert len(shares.shares) == SHOWN + 1
     assert shares.shares[-1] == Share("8 others", None, 8, 40.0)
 

@@ -28,12 +28,19 @@ def test_the_line_of_a_call() -> None:
         detail="orig-mismatch",
         treatment="continue",
         rule="verify",
+        peer=CARRIER,
         attestation="A",
         signer=" ".join(filter(None, (call.spc, "SHAKEN 1234"))),
         packet=1,
         changed=True,
         response="none",
     )
+
+
+def test_a_peer_with_a_trunk_is_named_by_it() -> None:
+    call = call_of(arriving(invite(identity())))
+    call.trunk = "acme"
+    assert line_of(call, changed=False).peer == "acme"
 
 
 def test_a_call_of_which_only_the_anchor_is_missing() -> None:

@@ -47,7 +47,7 @@ def call_that_says(word: str, folder: Path) -> Detail:
 def report_that_says(word: str, folder: Path) -> Path:
     """A report with the word in every place."""
     said: dict[str, Any] = dict.fromkeys(
-        ("caller", "called", "call_id", "rule", "trunk", "signer", "attestation", "file"), word
+        ("caller", "called", "call_id", "rule", "peer", "response", "signer", "attestation", "file"), word
     )
     lines = [line(1, **said), line(2, treatment=word)]
     given = {"title": word, "configuration": word, "notes": [word], "commands": word}
@@ -91,20 +91,20 @@ def test_names_that_a_script_may_take_for_its_own(browser: Chromium, tmp_path: P
     """Filtering by such a value finds its calls, and the address of the page brings the filter back."""
     file = tmp_path / "names.html"
     lines = [
-        line(1, trunk=word, signer=word, rule=word),
+        line(1, peer=word, signer=word, rule=word),
         *(each._replace(number=each.number + 1) for each in made_lines(9)),
     ]
     file.write_text(page(report(lines)))
     screen = Page(browser)
     screen.open(file)
-    screen.run("[...document.querySelectorAll('.breakdown [data-facet=trunk]')].at(-1).click()")
-    name = screen.run("document.querySelector('#rows .c-trunk').textContent")
+    screen.run("[...document.querySelectorAll('.breakdown [data-facet=peer]')].at(-1).click()")
+    name = screen.run("document.querySelector('#rows .c-peer').textContent")
     rows = screen.run("document.querySelectorAll('#rows tr').length")
     assert screen.text("#count") == f"{rows} of 10 calls"
     address = screen.run("location.hash")
     screen.open(file, address)
-    assert screen.run("document.querySelector('#rows .c-trunk').textContent") == name
-    assert screen.run("document.querySelector('[data-filter=trunk]').value") == name
+    assert screen.run("document.querySelector('#rows .c-peer').textContent") == name
+    assert screen.run("document.querySelector('[data-filter=peer]').value") == name
     assert screen.faults() == []
 
 

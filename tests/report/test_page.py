@@ -84,7 +84,7 @@ def test_hostile_texts_add_no_element(text: str) -> None:
 
     def made(word: str) -> str:
         lines = [
-            line(1, caller=word, called=word, call_id=word, rule=word, trunk=word, signer=word, attestation=word),
+            line(1, caller=word, called=word, call_id=word, rule=word, peer=word, signer=word, attestation=word),
             line(2, treatment=word, file=word),
         ]
         message = b"INVITE sip:a SIP/2.0\r\nFrom: " + word.encode() + b"\r\n\r\n"

@@ -29,7 +29,8 @@ KINDS = (
     (15, "not-examined", "no-rule", "continue", "", ""),
     (10, "unfetchable", "fetch-timeout", "continue", "verify", "B"),
 )
-TRUNKS = ("acme", "wholesale", "pbx", "softswitch")
+PEERS = ("acme", "wholesale", "pbx", "softswitch")
+RESPONSES = ("200", "487", "200", "486", "none, only 180", "200", "503")
 SIGNERS = tuple(f"{1000 + 111 * n} SHAKEN {1000 + 111 * n}" for n in range(9))
 
 HOSTILE = (
@@ -91,7 +92,7 @@ def line(number: int, time: float = NOW, **changes: Any) -> Line:
             "detail": "orig-mismatch",
             "treatment": "continue",
             "rule": "verify",
-            "trunk": "acme",
+            "peer": "acme",
             "signer": "1234 SHAKEN 1234",
             "attestation": "A",
             "packet": number,
@@ -143,12 +144,13 @@ def made_lines(count: int, *, seconds: float = 3600.0, seed: int = 1) -> list[Li
                 why,
                 treatment,
                 rule,
-                draw.choices(TRUNKS, weights=(60, 25, 10, 5))[0],
+                draw.choices(PEERS, weights=(60, 25, 10, 5))[0],
                 draw.choices(SIGNERS, weights=range(9, 0, -1))[0] if attestation else "",
                 attestation,
                 6 * number,
                 "",
                 outcome not in ("not-examined", "no-identity"),
+                response=RESPONSES[number % len(RESPONSES)],
             )
         )
     return lines

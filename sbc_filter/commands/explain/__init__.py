@@ -46,17 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="fetch certificates from the network, of a capture only those of the call; never done otherwise",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    parser.add_argument(
-        "--all", action="store_true", help="of several records, show the good and the unexamined ones, too"
-    )
-    parser.add_argument(
-        "--bundle",
-        type=Path,
-        metavar="ZIP",
-        help="write the evidence of a call into this file: the INVITE as received and as sent on, token, certificates,"
-        " lists, rule, record and explanation",
-    )
+    _add_output(parser)
     parser.add_argument(
         "--sbc",
         action="append",
@@ -66,6 +56,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="address of the SBC, in place of [network].sbc; several: all of them",
     )
     add_files(parser, where="sbc-filter.toml next to the file, then here, then in /etc/sbc-filter")
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    """Declare what is printed and written."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="list the checks that were not reached; of several records, show the good and the unexamined ones",
+    )
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="ZIP",
+        help="write the evidence of a call into this file: its INVITE, token, certificates, rule and explanation",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

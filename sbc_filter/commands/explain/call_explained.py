@@ -53,7 +53,7 @@ def explain_call(arguments: argparse.Namespace) -> int:
         console = PlainConsole()
         _show_call(call, console)
         if findings is not None:
-            show(findings, console)
+            show(findings, console, every=arguments.all)
     return 0 if findings is not None and findings.good else 1
 
 

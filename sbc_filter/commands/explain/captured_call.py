@@ -7,7 +7,6 @@ known at the end of the call: then the captures are read once more.
 
 import argparse
 import re
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -38,6 +37,7 @@ from sbc_filter.stir.passport import parse_jose
 from sbc_filter.stir.token import split_list
 from sbc_filter.stir.verification import MAX_IDENTITIES
 from sbc_filter.system.plain_text import plain_lines
+from sbc_filter.system.shell_words import path_words
 
 _SECRET = b"sbc-filter replay"  # our To tags are those of `replay`
 _INFO = re.compile(rb";[ \t]*+info[ \t]*+=[ \t]*+(?:<([!-;=?-~]{1,2048}+)>|([!#-+./0-:=?-~-]{1,2048}+))", re.IGNORECASE)
@@ -85,7 +85,7 @@ class _Reading:
         self._arguments, self._setup, self._named = arguments, setup, named
         self._ports = setup.configuration.network.ports
         self._given = read_certificate(arguments.certificate)
-        self._what = shlex.join(arguments.captures)
+        self._what = path_words(arguments.captures)
         self.faults: list[str] = []
         """What could not be read, the last time."""
 

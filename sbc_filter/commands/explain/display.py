@@ -26,15 +26,15 @@ _COMPARING = {"parameters", "fresh", "caller", "called", "replay", "target"}  # 
 _STATES = {State.OK: "green", State.FAILED: "bold red"}
 
 
-def show(findings: Findings, console: PlainConsole) -> None:
-    """Print everything, the answer first."""
+def show(findings: Findings, console: PlainConsole, *, every: bool = False) -> None:
+    """Print everything, the answer first; `every`: also the checks that were not reached."""
     colour, width = "bold green" if findings.good else "bold red", width_of(console)
     console.print(Text(plain(findings.explanation.name), colour))
     for line in _explained(findings, width):
         console.print(line)
     for token in findings.tokens:
         console.print()
-        _token(token, console)
+        _token(token, console, every=every)
     _tolerated(findings, console)
     _rules(findings, console)
     _changes(findings, console)
@@ -80,7 +80,7 @@ def _label(check: CheckShown) -> str:
     return "Certificate" if check.check == "certificate" else "Found"
 
 
-def _token(token: TokenShown, console: PlainConsole) -> None:
+def _token(token: TokenShown, console: PlainConsole, *, every: bool) -> None:
     reading = token.reading
     result = result_name(token.outcome, token.detail)
     console.print(f"Token {token.at}: {result}{', if its chain is trusted' if token.assumed else ''}")
@@ -98,13 +98,14 @@ def _token(token: TokenShown, console: PlainConsole) -> None:
         console.print(f"    {'':8} {dates}, by {each.issuer}{f'; CRL: {each.crl}' if each.crl else ''}")
     later = 0
     for check in token.checks:
-        if check.state == State.NOT_REACHED:
+        if check.state == State.NOT_REACHED and not every:
             later += 1
         else:
             for line in _check(check, console):
                 console.print(line)
     if later:
-        console.print(f"  {State.NOT_REACHED:{LABEL - 2}} {numbered(later, 'later check')}: --json names them")
+        stopped = f"{numbered(later, 'check')} after the failed one (--all lists them)"
+        console.print(f"  {State.NOT_REACHED:{LABEL - 2}} {stopped}")
 
 
 def _check(check: CheckShown, console: PlainConsole) -> Iterator[Text]:

@@ -69,7 +69,7 @@ def explain(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(findings.to_json())
     else:
-        show(findings, PlainConsole())
+        show(findings, PlainConsole(), every=arguments.all)
     return 0 if findings.good else 1
 
 

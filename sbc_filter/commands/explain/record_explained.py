@@ -5,7 +5,8 @@ certificate that came too late.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from rich.text import Text
@@ -17,6 +18,7 @@ from sbc_filter.commands.explain.material import NotExplained
 from sbc_filter.commands.explain.wrapping import labelled, width_of
 from sbc_filter.errors import UsageFault
 from sbc_filter.explanations.calls_that_leave import ONLY_TRIED
+from sbc_filter.explanations.explanation import Explanation
 from sbc_filter.explanations.table import explanation_of, explanation_of_deviation
 from sbc_filter.outcomes import GOOD_OUTCOMES, Outcome, result_name
 from sbc_filter.records.tally import numbered
@@ -93,16 +95,21 @@ def _is_notable(found: RecordExplained) -> bool:
 def explained(record: Mapping[str, Any]) -> RecordExplained:
     """The explanation of one record; `NotExplained` if this version does not know what it says."""
     outcome, detail = record["outcome"], record.get("detail")
-    name = result_name(outcome, detail)
+    said = _said(record, result_name(outcome, detail), lambda: explanation_of(outcome, detail))
+    if outcome == Outcome.SIGNED and record.get("x5u") == PLACEHOLDER_X5U:
+        said = Said.of(COULD_BE_SIGNED, ONLY_TRIED)
+    deviations = record.get("deviations", ())
+    tolerated = (_said(record, each, partial(explanation_of_deviation, each)) for each in deviations)
+    return RecordExplained(outcome in GOOD_OUTCOMES, said, tuple(tolerated), record)
+
+
+def _said(record: Mapping[str, Any], name: str, look_up: Callable[[], Explanation]) -> Said:
+    """What `look_up` explains; `NotExplained` if it does not know `name`."""
     try:
-        said = Said.of(name, explanation_of(outcome, detail))
-        if outcome == Outcome.SIGNED and record.get("x5u") == PLACEHOLDER_X5U:
-            said = Said.of(COULD_BE_SIGNED, ONLY_TRIED)
-        tolerated = tuple(Said.of(each, explanation_of_deviation(each)) for each in record.get("deviations", ()))
+        return Said.of(name, look_up())
     except (ValueError, KeyError):
         version = record.get("version") or "another version"
         raise NotExplained(f"the record says {name}, which {version} may know but this version does not") from None
-    return RecordExplained(outcome in GOOD_OUTCOMES, said, tolerated, record)
 
 
 def _records(text: bytes) -> list[Mapping[str, Any]]:

@@ -114,11 +114,11 @@ def _unjudged(key: str, judged: Judgement, context: TokenContext) -> str:
         "path": judged.assumed and "there are no trust anchors",
         "revocation": not context.trust.crls and "there is no CRL",
         "fresh": not context.aged and "the time is that of the token",
-        "called": not options.check_called and "check_called is false",
+        "called": not options.check_called and "check_called of the rule is false",
         "diversions": not _is_diverted(context.call) and "there is no diversion",
         "replay": "only this message is known",
-        "date": options.max_date_age is None and "max_date_age is not set",
-        "target": options.check_request_uri is RequestUriCheck.OFF and "check_request_uri is off",
+        "date": options.max_date_age is None and "max_date_age of the rule is not set",
+        "target": options.check_request_uri is RequestUriCheck.OFF and "check_request_uri of the rule is off",
     }
     return reasons.get(key) or ""
 

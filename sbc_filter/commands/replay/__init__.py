@@ -35,21 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fetch", action="store_true", help="fetch certificates from the network; never done otherwise"
     )
-    parser.add_argument("--anchors", type=Path, metavar="PATH", help="trust anchors: a PEM file, or a folder of them")
-    parser.add_argument(
-        "--certificates",
-        type=Path,
-        metavar="DIR",
-        help="other parties' certificates, in place of [certificates].directory",
-    )
-    parser.add_argument(
-        "--sbc",
-        action="append",
-        default=[],
-        type=address,
-        metavar="ADDRESS",
-        help="address of the SBC, in place of [network].sbc; several: all of them",
-    )
+    _add_material(parser)
     parser.add_argument(
         "--learn", type=Path, metavar="FILE", help="write the x5u URLs of its tokens, for [certificates].warm"
     )
@@ -67,6 +53,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_filters(parser)
     add_files(parser, where="sbc-filter.toml next to the capture, then here, then in /etc/sbc-filter")
+
+
+def _add_material(parser: argparse.ArgumentParser) -> None:
+    """Declare what stands in the place of a configuration."""
+    parser.add_argument("--anchors", type=Path, metavar="PATH", help="trust anchors: a PEM file, or a folder of them")
+    parser.add_argument(
+        "--certificates",
+        type=Path,
+        metavar="DIR",
+        help="other parties' certificates, in place of [certificates].directory",
+    )
+    parser.add_argument(
+        "--certificate",
+        type=Path,
+        metavar="FILE",
+        help="the certificate of all tokens, and its chain, whatever their URL",
+    )
+    parser.add_argument(
+        "--sbc",
+        action="append",
+        default=[],
+        type=address,
+        metavar="ADDRESS",
+        help="address of the SBC, in place of [network].sbc; several: all of them",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

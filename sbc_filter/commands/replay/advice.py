@@ -2,7 +2,7 @@
 
 import argparse
 import json
-import shlex
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from sbc_filter.commands.replay.analysis import SIGN_RULE, VERIFY_RULES, Analysi
 from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.system.plain_text import plain
+from sbc_filter.system.shell_words import path_words
 
 _SHOWN = 5  # URLs and peers
 _TRUNKS = 8
@@ -100,7 +102,11 @@ def _place(key: str, given: Path | None, otherwise: str, what: str) -> str:
     """A line that names a file or folder; without one that is known, the line to fill in."""
     if given is None:
         return f"# {key} = {otherwise}  # {what}"
-    path = _quoted(str(given.absolute()))
+    text = str(given.absolute())
+    if any("\ud800" <= each <= "\udfff" for each in text):
+        shown = plain(os.fsencode(text).decode("utf-8", "backslashreplace"))
+        return f"# {key} = {otherwise}  # {what}; {shown} is not UTF-8, which TOML cannot name: rename it"
+    path = _quoted(text)
     return f"{key} = {f'[{path}]' if otherwise.startswith('[') else path}  # {what}"
 
 
@@ -147,7 +153,7 @@ def _most_missing(analysis: Analysis) -> list[tuple[str, int]]:
 
 def _next(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespace) -> Iterator[str]:
     """Commands to paste: each keeps the options of this replay, and adds one."""
-    command = f"sbc-filter replay {' '.join(map(shlex.quote, words))}{given_options(arguments)}"
+    command = f"sbc-filter replay {path_words(words)}{given_options(arguments)}"
     if analysis.missing and not arguments.fetch:
         yield f"  {command} --fetch"
         yield "    gets the certificates from these URLs"
@@ -155,6 +161,9 @@ def _next(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespac
             yield f"  {command} --certificates DIR"
             url = _most_missing(analysis)[0][0]
             yield f"    takes them from a folder, that of {url} as {certificate_path(Path(), url)}"
+            if len(analysis.missing) == 1:
+                yield f"  {command} --certificate FILE"
+                yield "    takes this file for the certificate of all tokens"
     if arguments.anchors is None:
         yield f"  {command} --anchors FILE"
         yield "    trusts the roots in this file or folder"
@@ -164,7 +173,7 @@ def _next(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespac
     yield "    makes certificates, a configuration and rules to try things with"
     yield "  Or write these two files, fill in what is missing, and replay the capture with them:"
     rest = argparse.Namespace(**{**vars(arguments), "anchors": None, "certificates": None, "sbc": []})
-    yield f"  sbc-filter replay {' '.join(map(shlex.quote, words))}{given_options(rest)}"
+    yield f"  sbc-filter replay {path_words(words)}{given_options(rest)}"
     yield "    The folder rules/ has more rules; rename their trunks, or these."
 
 

@@ -176,12 +176,17 @@ def files_that_apply(setup: Setup) -> str:
     return f"{file}; {numbered(len(rules), 'rule')}{of}{observes}"
 
 
+def proposed_configuration(arguments: argparse.Namespace, proposal: Proposal, problems: list[Problem]) -> Configuration:
+    """The defaults with the proposed network and the options, where only observed; adds to `problems`."""
+    configuration = read_configuration(None, problems)
+    network = replace(configuration.network, sbc=proposal.sbc, ports=proposal.ports, mode=OBSERVE)
+    return with_options(replace(configuration, network=network), arguments)
+
+
 def supposed_setup(arguments: argparse.Namespace, proposal: Proposal) -> Setup:
     """The defaults with the proposed network; `ConfigurationError` if an option names what cannot be read."""
     problems: list[Problem] = []
-    configuration = read_configuration(None, problems)
-    network = replace(configuration.network, sbc=proposal.sbc, ports=proposal.ports, mode=OBSERVE)
-    configuration = with_options(replace(configuration, network=network), arguments)
+    configuration = proposed_configuration(arguments, proposal, problems)
     setup = prepare(configuration, live=False, problems=problems, needs_anchors=False)
     rules, _ = load_rules({"": VERIFY_RULES + SIGN_RULE.replace("NAME", _CREDENTIAL)}, str, [_CREDENTIAL])
     laboratory = Maker(proposal.begins or time.time()).laboratory()

@@ -9,6 +9,7 @@ from functools import lru_cache
 from sbc_filter.calls.call import Call
 from sbc_filter.commands.replay.call_options import FILTERS, ORDERS
 from sbc_filter.errors import FilterError
+from sbc_filter.numbering.numbering_plans import NANP, Profile
 
 _LAST = "\U0010ffff"  # behind all texts that are known
 _VALUES: dict[str, Callable[[Call], tuple[str | None, ...]]] = {
@@ -46,9 +47,15 @@ class NoSuchCall(FilterError):
     """No call is listed, because none has what an option says: exit code 1."""
 
 
-def chosen(calls: Iterable[Call], arguments: argparse.Namespace) -> list[Call]:
-    """The calls that match all options that are given. What is unknown is sorted last; equals stay in order of time."""
-    given = [(_VALUES[name], patterns) for name, patterns in _given(arguments)]
+def chosen(calls: Iterable[Call], arguments: argparse.Namespace, plan: Profile = NANP) -> list[Call]:
+    """The calls that match all options that are given. What is unknown is sorted last; equals stay in order of time.
+
+    A number without its country code is completed as the numbers of calls are, by `plan`.
+    """
+    given = [
+        (_VALUES[name], [pattern for _, patterns in values for pattern in patterns])
+        for name, values in _given(arguments, plan)
+    ]
     found = [call for call in calls if all(_matches(values(call), patterns) for values, patterns in given)]
     order = arguments.sort or ORDERS[0]
     key = _KEYS[order.removeprefix("-")]
@@ -58,12 +65,12 @@ def chosen(calls: Iterable[Call], arguments: argparse.Namespace) -> list[Call]:
     return found
 
 
-def unmatched(calls: Sequence[Call], arguments: argparse.Namespace) -> Iterator[str]:
+def unmatched(calls: Sequence[Call], arguments: argparse.Namespace, plan: Profile = NANP) -> Iterator[str]:
     """A sentence for each value of an option that fits none of the calls: it names what they have instead."""
-    for name, patterns in _given(arguments):
+    for name, given_values in _given(arguments, plan):
         values, option = _VALUES[name], f"--{name.replace('_', '-')}"
-        for given, pattern in zip(getattr(arguments, name), patterns, strict=True):
-            if not any(_matches(values(call), [pattern]) for call in calls):
+        for given, patterns in given_values:
+            if not any(_matches(values(call), patterns) for call in calls):
                 yield f"{option} {given!r}: no call has it; {_what_they_have(name, calls)}"
 
 
@@ -77,16 +84,21 @@ def _what_they_have(name: str, calls: Sequence[Call]) -> str:
     return f"the capture has {', '.join(text[:_LONGEST] for text, _ in found[:_MOST])}{more}"
 
 
-def _given(arguments: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
-    """The options that are given, with their patterns; numbers are as in the list, however they were written."""
+def _given(arguments: argparse.Namespace, plan: Profile) -> Iterator[tuple[str, list[tuple[str, list[str]]]]]:
+    """The options that are given, and each of their values with its patterns."""
     for name in FILTERS:
-        patterns: list[str] = getattr(arguments, name) or []
-        if patterns:
-            yield name, [_plain_number(each) if name in _NUMBERS else each for each in patterns]
+        values: list[str] = getattr(arguments, name) or []
+        if values:
+            yield name, [(each, _as_numbers(each, plan) if name in _NUMBERS else [each]) for each in values]
 
 
-def _plain_number(text: str) -> str:
-    return _BETWEEN.sub("", text) if _WRITTEN.fullmatch(text) else text
+def _as_numbers(text: str, plan: Profile) -> list[str]:
+    """A number as the list may have it, however it was written: as it is, and without `+` also completed."""
+    if not _WRITTEN.fullmatch(text):
+        return [text]
+    plain = _BETWEEN.sub("", text)
+    completes = plain.isdecimal() and "+" not in text
+    return list(dict.fromkeys((plain, plan.normalise(plain)))) if completes else [plain]
 
 
 def _matches(values: Iterable[str | None], patterns: Iterable[str]) -> bool:

@@ -1,6 +1,5 @@
 """Calls that are named as examples of what failed, with the command that explains them."""
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -10,6 +9,7 @@ from sbc_filter.explanations.explanation import first_sentence
 from sbc_filter.explanations.table import explanation_of
 from sbc_filter.outcomes import result_name
 from sbc_filter.records.tally import numbered
+from sbc_filter.system.shell_words import path_word, path_words
 
 _EXAMPLES = 3  # of each result
 _MOST = 12  # results that are named
@@ -44,7 +44,7 @@ class Examples:
             packet, file = self._places[result][0]
             others = ", ".join(f"#{number}" for number, other in self._places[result] if other == file)
             where = capture or file or ""
-            yield from _lines(result, count, others, f"{shlex.quote(where)} '#{packet}'{options}")
+            yield from _lines(result, count, others, f"{path_word(where)} '#{packet}'{options}")
 
 
 def of_calls(calls: Sequence[Call], captures: Sequence[str], options: str) -> Iterator[str]:
@@ -56,7 +56,7 @@ def of_calls(calls: Sequence[Call], captures: Sequence[str], options: str) -> It
             first.setdefault(call.result, []).append(call.number)
     for result, number in _most(count):
         named = ", ".join(map(str, first[result][:_EXAMPLES]))
-        where = " ".join(map(shlex.quote, captures))
+        where = path_words(captures)
         yield from _lines(result, number, named, f"{where} {first[result][0]}{options}")
 
 

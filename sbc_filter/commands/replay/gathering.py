@@ -1,7 +1,6 @@
 """Gathers the calls of a replay, as long as they are wanted, and shows them."""
 
 import argparse
-from collections.abc import Collection
 
 from sbc_filter.calls.calls import Calls
 from sbc_filter.calls.listener import MessageListener, Supposed
@@ -17,6 +16,8 @@ from sbc_filter.commands.replay.examples import Examples, of_calls
 from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.commands.replay.html_report import HtmlReport
 from sbc_filter.commands.replay.signers import name_signers
+from sbc_filter.config.settings import NetworkSettings
+from sbc_filter.numbering.numbering_plans import NANP, plan_named
 from sbc_filter.records.tally import numbered
 from sbc_filter.report.from_calls import headline_of
 from sbc_filter.system import pager
@@ -34,12 +35,13 @@ class Gathering:
     """
 
     def __init__(
-        self, arguments: argparse.Namespace, ports: Collection[int], supposed: Supposed = lambda: None
+        self, arguments: argparse.Namespace, network: NetworkSettings, supposed: Supposed = lambda: None
     ) -> None:
         self.calls: Calls | None = Calls(with_messages=0)
         self._arguments = arguments
         self._wanted = wants_list(arguments)
-        self._listener = MessageListener(self._add, ports, supposed)
+        self._listener = MessageListener(self._add, network.ports, supposed)
+        self._plan = plan_named(network.numbering) or NANP
         self._shells: tuple[Replay | TcpReplay | HtmlReport, ...] = ()
         self.fault: NoSuchCall | None = None
         """Why no call is listed, though there are calls."""
@@ -59,9 +61,9 @@ class Gathering:
             return
         if needs_signers(self._arguments):
             name_signers(self.calls.in_order(), source)
-        found = chosen(self.calls.in_order(), self._arguments)
+        found = chosen(self.calls.in_order(), self._arguments, self._plan)
         name_signers(found, source)
-        unknown = list(unmatched(self.calls.in_order(), self._arguments)) if len(self.calls) else []
+        unknown = list(unmatched(self.calls.in_order(), self._arguments, self._plan)) if len(self.calls) else []
         if not found and len(self.calls):
             none = f"none of the {len(self.calls)} calls has all that these options say"
             self.fault = NoSuchCall(*(unknown or [none]))
@@ -78,6 +80,11 @@ class Gathering:
             console.print()
         if not self._arguments.json:
             self._say(console, len(found))
+
+    def raise_fault(self) -> None:
+        """Raise `fault`, if there is one."""
+        if self.fault is not None:
+            raise self.fault
 
     def headline(self) -> str:
         """How many calls there are, and how many fail; empty if they are not gathered, or there are none."""

@@ -18,8 +18,10 @@ from sbc_filter.system.plain_console import PlainConsole
 _TITLE = "Explaining calls"
 
 
-def details_of(calls: Sequence[Call], setup: Setup) -> Iterator[Detail]:
+def details_of(calls: Sequence[Call], setup: Setup, given: bytes | None) -> Iterator[Detail]:
     """These calls in full, about 15 ms each; on a terminal, with a progress bar on standard error.
+
+    `given` is the certificate of all tokens, if one was named.
 
     One at a time: what `explain` says of an INVITE with 16 tokens takes 360 kB of memory.
     """
@@ -29,7 +31,7 @@ def details_of(calls: Sequence[Call], setup: Setup) -> Iterator[Detail]:
     def clock() -> float:
         return now
 
-    source = NotedSource(setup.configuration.certificates, None, clock, fetch=False)
+    source = NotedSource(setup.configuration.certificates, given, clock, fetch=False)
     for call in track(calls, _TITLE, console=console, transient=True, disable=not console.is_terminal):
         message = decided(call)
         if message is None or call.record is None:

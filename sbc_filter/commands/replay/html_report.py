@@ -1,7 +1,6 @@
 """The report of a replay as an HTML file, for `--html`: gathers the calls meanwhile, and writes it at the end."""
 
 import json
-import shlex
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from sbc_filter.calls.seen_message import SeenMessage
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.tcp.tcp_replay import TcpReplay
+from sbc_filter.certificates.given_certificate import GivenCertificate
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.commands.replay.captures import Named
 from sbc_filter.commands.replay.html_details import details_of
@@ -29,6 +29,7 @@ from sbc_filter.report.from_calls import headline_of, line_of
 from sbc_filter.report.selection import MOST, SAMPLES, fails, select
 from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.system.shell_words import path_words
 
 _COUNTS = {
     "packets": "packets",
@@ -91,12 +92,14 @@ class HtmlReport:
         applies: Sequence[str],
         source: CertificateSource,
         options: str,
+        given: GivenCertificate,
     ) -> None:
         """Write the report.
 
         - `applies`: the sentences about the files that apply.
         - `source`: has the certificates.
         - `options`: those that a command has to repeat, each with a space in front.
+        - `given`: the file of `--certificate`.
         """
         from sbc_filter.report.page import page
 
@@ -111,10 +114,10 @@ class HtmlReport:
                 applies[0],
                 __version__,
                 lines,
-                details_of(chosen, setup),
+                details_of(chosen, setup, given.pem),
                 list(_totals(result)),
-                [*result.unseen.sentences(), *result.faults, *applies[1:], *self._notes()],
-                "" if named.several else f"sbc-filter explain{options} {shlex.join(named.words)}",
+                [*result.unseen.sentences(), *result.faults, *applies[1:], *given.sentences(), *self._notes()],
+                "" if named.several else f"sbc-filter explain{options} {path_words(named.words)}",
             )
         )
         try:

@@ -24,6 +24,8 @@ from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.tcp.tcp_replay import TcpReplay
 from sbc_filter.capture.unseen import Unseen
 from sbc_filter.capture.writer import CaptureWriter
+from sbc_filter.certificates.folder import read_pem
+from sbc_filter.certificates.given_certificate import GivenCertificate
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.advice import advise, to_dict
@@ -41,7 +43,7 @@ from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import AnyAnswer, Need, VerdictKind
-from sbc_filter.errors import EnvironmentFault, UsageFault, reason
+from sbc_filter.errors import EnvironmentFault, FetchError, UsageFault, reason
 from sbc_filter.records.tally import Tally, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
 from sbc_filter.system.plain_console import PlainConsole
@@ -71,8 +73,7 @@ def _replay(
     outputs: Mapping[str, Path],
     analysis: Analysis | None,
 ) -> int:
-    configuration = setup.configuration
-    ports = configuration.network.ports
+    configuration, ports = setup.configuration, setup.configuration.network.ports
     tally, unseen = Tally(), Unseen(ports)
     survey, calls = Survey(ports, unseen), RecordSurvey(unseen, sbc=bool(configuration.network.sbc))
     # Standard output is reserved for records or for a file that goes there.
@@ -81,18 +82,18 @@ def _replay(
     learners = _learners(outputs, configuration.certificates.tolerate)
     examples, analyses = Examples(), [] if analysis is None else [analysis]
     supposed = [each.supposed for each in analyses]
-    gathering = Gathering(arguments, ports, *supposed)
+    gathering = Gathering(arguments, configuration.network, *supposed)
     counted = _to_all([tally, *learners.values()])
     sinks: list[Callable[[Record], None]] = [lambda record: counted(honest(record)), calls, examples, *analyses]
-    if arguments.json:
-        sinks.append(to_lines(sys.stdout))
+    sinks += [to_lines(sys.stdout)] if arguments.json else []
     with contextlib.ExitStack() as stack:
         stack.enter_context(reporting_interrupts(writes=bool(arguments.out or arguments.html)))
         captures = stack.enter_context(opened(named))
         title, applies = named.title(captures), list(what_applies(setup, named, captures, analysis is not None))
         console.print(*applies, sep="\n")
         clock = Clock(arguments.at)
-        source = source_of(configuration.certificates, arguments.fetch, clock, console, stack)
+        given = given_certificate(arguments.certificate)
+        source = source_of(configuration.certificates, arguments.fetch, clock, console, stack, given)
         source = source if analysis is None else analysis.noting(source)
         needs = stack.enter_context(contextlib.closing(Needs(source, {}, clock)))  # delegates sign no calls of the past
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
@@ -106,6 +107,7 @@ def _replay(
         run = Replay(*judging, survey, interfaces, leaves=writer is not None, streams=streams)
         gathering.attach(*(html.attach(run, streams) if html else (run, streams)))
         _write(writer, _leaving(run, with_progress(captures, title)))
+        print_each(console, given.sentences())
         gathering.show(console, source, several=named.several)
         calls.finish()
         named_calls = gathering.examples(examples, named)
@@ -114,12 +116,11 @@ def _replay(
         sentence = html.headline() if html else gathering.headline()
         result = Result(title, counts, engine.counters, tally, unseen, captures.faults, named_calls, assumed, sentence)
         if html:
-            html.write(console, setup, result, named, applies, source, given_options(arguments))
+            html.write(console, setup, result, named, applies, source, given_options(arguments), given)
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
     report(console, result, json=arguments.json, brief=gathering.fault is not None)
-    if gathering.fault is not None:
-        raise gathering.fault
+    gathering.raise_fault()
     if analysis is not None and not arguments.json:
         advise(console, analysis, arguments, named.words)
     return int(unseen.has_invites or bool(captures.faults))
@@ -167,10 +168,29 @@ def report(console: PlainConsole, result: Reported, *, json: bool, brief: bool =
         print(f"sbc-filter: {plain_lines(fault)}", file=sys.stderr)
 
 
+def given_certificate(path: Path | None) -> GivenCertificate:
+    """The source of `--certificate`, which may be absent; `CaptureError` if the file cannot be read."""
+    try:
+        return GivenCertificate(path, None if path is None else read_pem(path))
+    except (OSError, FetchError) as error:
+        fault = reason(error) if isinstance(error, OSError) else str(error)
+        raise CaptureError(f"{path} cannot be read: {fault}") from None
+
+
 def source_of(
-    settings: CertificateSettings, fetch: bool, clock: Clock, console: PlainConsole, stack: contextlib.ExitStack
+    settings: CertificateSettings,
+    fetch: bool,
+    clock: Clock,
+    console: PlainConsole,
+    stack: contextlib.ExitStack,
+    given: GivenCertificate,
 ) -> CertificateSource:
-    """Where certificates come from. A cache folder that this user may not write is not needed: another serves."""
+    """Where certificates come from: from what was given, if anything was.
+
+    A cache folder that this user may not write is not needed: another serves.
+    """
+    if given.pem is not None:
+        return given
 
     def made(settings: CertificateSettings) -> CertificateSource:
         return certificate_source(settings, fetch=fetch, offline=not fetch, clock=clock, fresh=_FRESH)
@@ -181,6 +201,12 @@ def source_of(
         console.print(f"warning: {error}; what is fetched is kept for this replay only")
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sbc-filter-"))
         return made(replace(settings, cache=Path(folder)))
+
+
+def print_each(console: PlainConsole, sentences: Iterable[str]) -> None:
+    """Print sentences, one a line."""
+    for each in sentences:
+        console.print(each)
 
 
 @contextlib.contextmanager
@@ -249,6 +275,9 @@ def what_applies(setup: Setup, named: Named, captures: Captures, analysed: bool)
         yield f"configuration: {files_that_apply(setup)}"
     if not setup.rules.rules:
         yield "no rules, so no call is judged: write some (docs/rules.md), or name a file of them with --rules"
+    directed = any(each.direction for each in setup.rules.conditions)
+    if directed and not setup.configuration.network.sbc and not analysed:
+        yield "warning: the address of the SBC is not known, so no rule with a direction matches (--sbc, [network].sbc)"
     if setup.lacks_anchors and not analysed:
         yield "warning: no trust anchors: no chain can be trusted, the rest is judged ([trust].anchors, or --anchors)"
     for fault in (*setup.remarks, *named.remarks(captures)):

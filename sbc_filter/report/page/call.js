@@ -15,7 +15,7 @@ function pairs(entries, kind) {
 function summary(place) {
   return pairs([
     ["Time", timeOf(calls.time[place], true)], ["From", calls.caller[place]], ["To", calls.called[place]],
-    ["Treatment", facetOf("treatment", place)], ["Rule", facetOf("rule", place)], ["Trunk", facetOf("trunk", place)],
+    ["Treatment", facetOf("treatment", place)], ["Rule", facetOf("rule", place)], ["Peer", facetOf("peer", place)],
     ["Final response", facetOf("response", place)],
     ["Attestation", facetOf("attestation", place)], ["Signer", facetOf("signer", place)],
     ["Call-ID", calls.callId[place]], ["First packet", String(calls.packet[place])], ["File", facetOf("file", place)],

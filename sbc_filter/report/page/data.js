@@ -1,11 +1,11 @@
 // The data of the table, and how elements are made. Texts only ever become text nodes and attributes without meaning.
 
 const SVG = "http://www.w3.org/2000/svg";
-const FACETS = ["result", "attestation", "trunk", "signer", "treatment", "rule", "response", "file"];
+const FACETS = ["result", "attestation", "peer", "signer", "treatment", "rule", "response", "file"];
 const COULD_BE_SIGNED = "could be signed";
 const COLUMNS = [
-  ["number", "Call"], ["time", "Time"], ["caller", "From"], ["called", "To"], ["result", "Result"],
-  ["attestation", "Attest"], ["signer", "Signer"], ["trunk", "Trunk"], ["treatment", "Treatment"], ["rule", "Rule"],
+  ["number", "Call"], ["time", "Time"], ["peer", "Peer"], ["caller", "From"], ["called", "To"], ["result", "Result"],
+  ["attestation", "Attest"], ["signer", "Signer"], ["treatment", "Treatment"], ["rule", "Rule"], ["response", "Response"],
 ];
 
 const element = (id) => document.getElementById(id);

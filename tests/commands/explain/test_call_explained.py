@@ -112,6 +112,13 @@ def test_what_came_before_counts(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert not any(line.startswith("Same token") for line in shown), "Compared has it"
 
 
+def test_all_checks_of_a_call_are_listed_on_demand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = captured(tmp_path, *CALLS)
+    for words, count in (((), 1), (("--all",), 21)):
+        found = lines(capsys, path, "2", *words, code=1)
+        assert sum(line.startswith("  not reached") for line in found) == count
+
+
 def test_the_token_of_another_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The proof is in the capture, whatever else is wrong with the call."""
     shown = lines(capsys, captured(tmp_path, *CALLS), "2", code=1)

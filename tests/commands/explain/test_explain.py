@@ -60,7 +60,8 @@ def test_a_spoofed_call(tmp_path: Path, chain: tuple[str, ...], capsys: pytest.C
         "Standard      RFC 8224 §6.2 step 5, §6.2.4; ATIS-1000074 §5.3.1",
         "Who can act   originating carrier, you",
         "What to do    It is the token of another call, or the caller was rewritten on the way. Compare orig with From"
-        " and P-Asserted-Identity; check caller_from and numbering.",
+        " and P-Asserted-Identity. If they are one number, name the field that has it as caller_from in [rule.verify]"
+        " of the rule, or correct numbering in [network] of sbc-filter.toml.",
         "Compared      token 12155550100, From 13125550123",
         "Judged at     2027-01-15 08:00 UTC, the Date of the INVITE",
         "",
@@ -99,6 +100,24 @@ def test_a_spoofed_call(tmp_path: Path, chain: tuple[str, ...], capsys: pytest.C
     ]
 
 
+def test_checks_that_were_not_reached_are_counted_and_listed_on_demand(
+    chain: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They stand behind the failed check, in the order in which they would have been made."""
+    call = SPOOFED.decode()
+    lines = said(capsys, call, *chain, code=1)
+    (counted,) = [line for line in lines if line.startswith("  not reached")]
+    assert counted == "  not reached 21 checks after the failed one (--all lists them)"
+    failed = lines.index(counted) - 1
+    assert lines[failed].startswith("  failed      The caller is that of the token: ")
+    all_lines = said(capsys, call, *chain, "--all", code=1)
+    assert all_lines[: failed + 1] == lines[: failed + 1]
+    listed = all_lines[failed + 1 : failed + 22]
+    assert listed[0] == "  not reached The called party is one of the token (RFC 8224 §6.2.4)"
+    assert listed[-1] == "  not reached The token explains the Request-URI (RFC 8946 §4.2)"
+    assert all_lines[failed + 22 :] == lines[failed + 2 :]
+
+
 def test_a_good_call_with_the_lines_that_change(
     tmp_path: Path, chain: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -118,7 +137,7 @@ def test_a_good_call_with_the_lines_that_change(
         "revocation": "there is no CRL",
         "diversions": "there is no diversion",
         "replay": "only this message is known",
-        "date": "max_date_age is not set",
+        "date": "max_date_age of the rule is not set",
     }
 
 

@@ -54,7 +54,8 @@ def test_a_record_of_a_spoofed_call(capsys: pytest.CaptureFixture[str]) -> None:
         "Standard      RFC 8224 §6.2 step 5, §6.2.4; ATIS-1000074 §5.3.1",
         "Who can act   originating carrier, you",
         "What to do    It is the token of another call, or the caller was rewritten on the way. Compare orig with From"
-        " and P-Asserted-Identity; check caller_from and numbering.",
+        " and P-Asserted-Identity. If they are one number, name the field that has it as caller_from in [rule.verify]"
+        " of the rule, or correct numbering in [network] of sbc-filter.toml.",
         "Call          2027-01-15T08:00:00Z, from 192.0.2.7:5060 to 192.0.2.1:5060, Call-ID call-1@carrier.example,"
         " packet 7 of monday.pcap",
         "Caller        13125550123 (<sip:+13125550123@carrier.example>;tag=f1)",
@@ -159,6 +160,14 @@ def test_a_record_of_a_later_version(capsys: pytest.CaptureFixture[str]) -> None
     later = json.dumps({**json.loads(SPOOFED.to_json()), "detail": "never-seen", "version": "9.1"})
     assert main(["explain", later]) == 1
     said = "the record says invalid.never-seen, which 9.1 may know but this version does not"
+    assert capsys.readouterr().err == f"sbc-filter: {said}\n"
+
+
+def test_a_deviation_of_a_later_version_is_the_one_that_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    record = {**json.loads(SPOOFED.to_json()), "deviations": ["padding", "never-seen"]}
+    assert main(["explain", json.dumps(record)]) == 1
+    version = record["version"]
+    said = f"the record says never-seen, which {version} may know but this version does not"
     assert capsys.readouterr().err == f"sbc-filter: {said}\n"
 
 

@@ -10,13 +10,18 @@ SPOOFED = invite(identity(), caller="13125550123").decode()
 REMEDY = {
     "100": [
         "What to do    It is the token of another call, or the caller was rewritten on the way. Compare orig",
-        "              with From and P-Asserted-Identity; check caller_from and numbering.",
+        "              with From and P-Asserted-Identity. If they are one number, name the field that has it",
+        "              as caller_from in [rule.verify] of the rule, or correct numbering in [network] of",
+        "              sbc-filter.toml.",
     ],
     "60": [
         "What to do    It is the token of another call, or the caller",
         "              was rewritten on the way. Compare orig with",
-        "              From and P-Asserted-Identity; check",
-        "              caller_from and numbering.",
+        "              From and P-Asserted-Identity. If they are one",
+        "              number, name the field that has it as",
+        "              caller_from in [rule.verify] of the rule, or",
+        "              correct numbering in [network] of",
+        "              sbc-filter.toml.",
     ],
 }
 CHECK = "  failed      The caller is that of the token: token 12155550100, From 13125550123 (RFC 8224 §6.2.4)"

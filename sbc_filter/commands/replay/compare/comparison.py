@@ -1,17 +1,34 @@
 """The report of `replay --diff`: for people, and as JSON."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from sbc_filter.capture.unseen import Unseen
-from sbc_filter.commands.replay.compare.differences import Differences, Example, Kind, difference, most_first, shown
+from sbc_filter.commands.replay.compare.differences import (
+    EXAMPLES,
+    Differences,
+    Example,
+    Kind,
+    difference,
+    most_first,
+    shown,
+)
+from sbc_filter.commands.replay.compare.explaining import Explaining
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.plain_console import PlainConsole, PlainTable
 
 _Count = tuple[Kind, int, list[Example]]
 _INVITE = "INVITE"
+_VERDICTS = {
+    "accept": "unchanged",
+    "modify": "changed",
+    "reject": "rejected",
+    "redirect": "redirected",
+    "drop": "dropped",
+}
 
 
 class Comparison(NamedTuple):
@@ -24,6 +41,7 @@ class Comparison(NamedTuple):
     packets: int
     unseen: Unseen
     faults: Sequence[str]
+    explaining: Explaining
 
     def print(self, console: PlainConsole) -> None:
         """Print what is treated differently, with examples."""
@@ -33,11 +51,17 @@ class Comparison(NamedTuple):
             counts += f", of these {found.renamed} only by another rule"
         console.print(f"{self.capture}: {numbered(self.packets, 'packet')}; {counts}")
         kinds = list(most_first(found.kinds))
-        _tables(console, [each for each in kinds if each[0].message == _INVITE], "")
+        treated = [each for each in kinds if not each[0].only_renamed]
+        _tables(console, [each for each in treated if each[0].message == _INVITE], "")
         _tables(
-            console, [each for each in kinds if each[0].message != _INVITE], "Other messages, of calls treated alike:"
+            console, [each for each in treated if each[0].message != _INVITE], "Other messages, of calls treated alike:"
         )
+        _renamed(console, [each for each in kinds if each[0].only_renamed])
         _tables(console, list(most_first(found.watched)), "Rules in monitor mode, which change nothing:")
+        if kinds:
+            console.print("", "The first of them in full, by the rules of now and by the others:", sep="\n")
+            first = (treated or kinds)[0][2][0]
+            console.print(*self.explaining.lines(first.packet, first.file), sep="\n")
         if kinds or found.watched:
             console.print()
         if found.followed:
@@ -97,7 +121,25 @@ def _tables(console: PlainConsole, kinds: list[_Count], title: str) -> None:
     )
 
 
+def _renamed(console: PlainConsole, kinds: list[_Count]) -> None:
+    """A sentence for each pair of rules that do the same; nothing if there are none."""
+    counted: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], list[Example]] = {}
+    for kind, count, found in kinds:
+        pair = kind.now.rule, kind.then.rule
+        counted[pair] += count
+        examples.setdefault(pair, []).extend(found)
+    if counted:
+        console.print()
+    for pair, count in counted.most_common():
+        named = ", ".join(
+            f"#{each.packet}{f' of {each.file}' if each.file else ''}" for each in examples[pair][:EXAMPLES]
+        )
+        console.print(f"rule {pair[0]} -> rule {pair[1]}, treated alike: {numbered(count, 'INVITE')}, such as {named}")
+
+
 def _cells(kind: Kind) -> Iterator[str]:
     """Each value that both have, or both values."""
-    for now, then in zip(kind.now, kind.then, strict=True):
+    sides = (each._replace(verdict=_VERDICTS.get(each.verdict, each.verdict)) for each in (kind.now, kind.then))
+    for now, then in zip(*sides, strict=True):
         yield now if now == then else f"{now} -> {then}"

@@ -42,6 +42,11 @@ class Kind(NamedTuple):
     then: Treated
     fields: tuple[str, ...] = ()
 
+    @property
+    def only_renamed(self) -> bool:
+        """Both sides do the same, by rules of different names."""
+        return self.now.rule != self.then.rule and self.now[1:] == self.then[1:] and not self.fields
+
 
 class Example(NamedTuple):
     """One message that is treated differently."""

@@ -1,0 +1,163 @@
+"""`sbc-filter replay --certificate FILE`: one file is the certificate of all tokens, whatever their URL."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from support.calls import LAB, MAKER, NOW, VERIFY, arriving, identity, invite
+from support.captures import write
+
+from sbc_filter.capture.frame import Frame
+from sbc_filter.certificates.source import certificate_path
+from sbc_filter.cli import main
+from sbc_filter.lab.certificate_maker import X5U, key_pem, pem
+
+SPOOFED = invite(identity(), caller="13125550123", number=2)
+OTHER = "https://other.example.org/a.pem"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder without a configuration, with a certificate, in front of which is its key, and the anchor."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.pem").write_bytes(key_pem(LAB.leaf.key) + LAB.chain)
+    Path("root.pem").write_bytes(pem(LAB.root.certificate))
+    return tmp_path
+
+
+def captured(*messages: bytes) -> None:
+    packets = [arriving(each) for each in messages]
+    frames = [
+        Frame(number, NOW + number, round((NOW + number) * 1e9), 101, 0, data, len(data))
+        for number, data in enumerate(packets, 1)
+    ]
+    write(Path("my.pcap"), frames)
+
+
+def outcomes(capsys: pytest.CaptureFixture[str], *words: str) -> list[tuple[str, str | None]]:
+    main(["replay", "my.pcap", "--calls", "--json", *words])
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    return [(line["call"]["outcome"], line["call"]["detail"]) for line in lines if "call" in line]
+
+
+def test_a_certificate_with_any_name_completes_the_replay(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(invite(identity()), SPOOFED)
+    assert outcomes(capsys)[0] == ("unfetchable", "fetch-refused")
+    assert outcomes(capsys, "--certificate", "mine.pem") == [
+        ("untrusted", "untrusted-chain"),
+        ("invalid", "orig-mismatch"),
+    ]
+    assert outcomes(capsys, "--certificate", "mine.pem", "--anchors", "root.pem")[0] == ("passed", None)
+
+
+def test_it_stands_in_front_of_a_folder_and_works_with_a_configuration(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    captured(invite(identity()))
+    (folder / "certificates").mkdir()
+    certificate_path(folder / "certificates", X5U).write_bytes(b"broken")
+    Path("sbc-filter.toml").write_text(
+        '[network]\nsbc = ["192.0.2.1"]\n[trust]\nanchors = ["root.pem"]\n[certificates]\ndirectory = "certificates"\n'
+    )
+    Path("rules").mkdir()
+    Path("rules/verify.toml").write_text(VERIFY)
+    assert outcomes(capsys) == [("untrusted", "certificate-unreadable")]
+    assert outcomes(capsys, "--certificate", "mine.pem") == [("passed", None)]
+
+
+def test_replay_proposes_it_where_one_certificate_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(invite(identity()))
+    main(["replay", "my.pcap"])
+    assert (
+        "  sbc-filter replay my.pcap --certificate FILE\n    takes this file for the certificate of all tokens\n"
+        in capsys.readouterr().out
+    )
+    captured(invite(identity()), invite(identity(jose={"x5u": OTHER}), number=2))
+    main(["replay", "my.pcap"])
+    assert "--certificate FILE" not in capsys.readouterr().out
+
+
+def test_the_printed_commands_keep_it(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(invite(identity()), SPOOFED)
+    main(["replay", "my.pcap", "--certificate", "mine.pem"])
+    out = capsys.readouterr().out
+    assert "  sbc-filter explain my.pcap 1 --certificate mine.pem\n" in out
+    assert "  sbc-filter replay my.pcap --certificate mine.pem --anchors FILE\n" in out
+    assert "--certificates DIR" not in out
+    assert out.partition("replay the capture with them:\n")[2].startswith(
+        "  sbc-filter replay my.pcap --certificate mine.pem\n"
+    ), "no configuration says it"
+    assert main(["explain", "my.pcap", "1", "--certificate", "mine.pem"]) == 1
+    assert "\nuntrusted.untrusted-chain\n" in capsys.readouterr().out
+
+
+def test_the_report_of_a_call_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(SPOOFED)
+    main(["replay", "my.pcap", "--certificate", "mine.pem", "--html", "report.html"])
+    page = Path("report.html").read_text()
+    assert "from --certificate" in page
+    assert "CN=SHAKEN 1234" in page
+
+
+def test_tokens_of_several_urls_are_a_warning_on_the_screen_and_in_the_report(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What another party signed looks forged by this certificate, so that it is said."""
+    captured(invite(identity()), invite(identity(jose={"x5u": OTHER}, key=MAKER.key()), number=2))
+    options = ["my.pcap", "--certificate", "mine.pem"]
+    assert main(["replay", *options, "--html", "report.html"]) == 0
+    said = f"warning: mine.pem was taken for the certificate of 2 URLs: {X5U}, {OTHER}. By it, the tokens of other"
+    assert said in capsys.readouterr().out
+    assert "was taken for the certificate of 2 URLs" in Path("report.html").read_text()
+    Path("then.toml").write_text(VERIFY)
+    main(["replay", *options, "--diff", "then.toml"])
+    assert said in capsys.readouterr().out
+
+
+def test_a_private_key_in_the_file_gets_into_no_output(capfd: pytest.CaptureFixture[str]) -> None:
+    captured(invite(identity()), SPOOFED)
+    options = ["my.pcap", "--certificate", "mine.pem", "--anchors", "root.pem"]
+    main(["replay", *options, "--html", "report.html", "--out", "out.pcap", "--learn", "urls"])
+    main(["replay", *options, "--json", "--calls"])
+    main(["explain", *options[:1], "2", *options[1:], "--bundle", "evidence.zip"])
+    main(["explain", *options[:1], "2", *options[1:], "--json"])
+    with zipfile.ZipFile("evidence.zip") as archive:
+        bundle = [archive.read(name) for name in archive.namelist()]
+    files = [Path(name).read_bytes() for name in ("report.html", "out.pcap", "urls")]
+    everything = b"\n".join([*bundle, *files, *(text.encode() for text in capfd.readouterr())])
+    assert LAB.chain in everything, "the certificate is part of the evidence"
+    assert b"PRIVATE KEY" not in everything
+    for line in key_pem(LAB.leaf.key).splitlines()[1:-1]:
+        assert line not in everything
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nosuch.pem", "No such file or directory"),
+        (".", "Is a directory"),
+        ("large.pem", "more than 65536 bytes"),
+    ],
+)
+@pytest.mark.parametrize("option", [(), ("--diff", "then.toml")])
+def test_a_file_that_cannot_be_read_is_named(
+    name: str, said: str, option: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    captured(invite(identity()))
+    Path("then.toml").write_text(VERIFY)
+    Path("large.pem").write_bytes(bytes(65537))
+    assert main(["replay", "my.pcap", "--certificate", name, *option]) == 1
+    assert capsys.readouterr().err == f"sbc-filter: {name} cannot be read: {said}\n"
+
+
+def test_import_without_a_configuration_says_what_works_without_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sbc_filter.config.configuration_file.SYSTEM", Path("absent.toml"))
+    assert main(["certificates", "import", X5U, "mine.pem"]) == 1
+    assert capsys.readouterr().err == (
+        "sbc-filter: no configuration: neither ./sbc-filter.toml nor absent.toml; make one with `sbc-filter pki DIR`."
+        " Without one: `replay` and `explain` take it by --certificate mine.pem, or as"
+        f" DIR/{certificate_path(Path(), X5U)} by --certificates DIR\n"
+    )
