@@ -41,6 +41,7 @@ class CounterName(StrEnum):
     RELAY_FAR_SIDE_REFUSED = "relay-far-side-refused"
     RELAY_REFUSED_STREAMS = "relay-refused-streams"
     RELAY_UNFILTERED_STREAMS = "relay-unfiltered-streams"
+    RELAY_EXPOSED_BODIES = "relay-exposed-bodies"
     RELAY_LIMIT_CONNECTIONS = "relay-limit-connections"
     RELAY_LIMIT_PEER = "relay-limit-peer"
     RELAY_LIMIT_IDLE = "relay-limit-idle"

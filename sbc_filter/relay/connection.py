@@ -35,6 +35,9 @@ class Owner(Protocol):
     def may_pass(self, flow: Flow, fault: AnyFault, /) -> bool:
         """Whether a stream with this fault passes unread. Counts it."""
 
+    def may_expose(self, flow: Flow, /) -> bool:
+        """Whether a message goes on whose body some stack reads as the next messages. Counts it."""
+
     def place(self, flow: Flow, /) -> Position:
         """What a flow says about each of its messages."""
 
@@ -218,6 +221,10 @@ class Side(asyncio.BufferedProtocol):
     def may_pass(self, fault: AnyFault) -> bool:
         """Whether a stream with this fault passes unread."""
         return self._owner.may_pass(self.direction.flow, fault)
+
+    def may_expose(self) -> bool:
+        """Whether a message goes on whose body some stack reads as the next messages."""
+        return self._owner.may_expose(self.direction.flow)
 
     def observed(self) -> bool:
         """Whether streams are only observed."""

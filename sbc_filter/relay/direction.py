@@ -32,8 +32,6 @@ class StreamFault(StrEnum):
     """It begins as TLS does (RFC 8446 §5.1)."""
     WEB_SOCKET = "websocket"
     """It begins as a WebSocket handshake does (RFC 6455 §1.3, RFC 7118)."""
-    EXPOSED_BODY = "exposed-body"
-    """A message has a body, and a header that some stack cannot parse: to that stack the body is the next messages."""
     SLOW = "slow"
     """A message was not complete in time."""
     INCOMPLETE = "incomplete"
@@ -63,6 +61,9 @@ class Link(Protocol):
 
     def may_pass(self, fault: AnyFault, /) -> bool:
         """Whether a stream with this fault passes unread. Counts it."""
+
+    def may_expose(self) -> bool:
+        """Whether a message goes on whose body some stack reads as the next messages. Counts it."""
 
     def observed(self) -> bool:
         """Whether streams are only observed, so that those that cannot be read pass."""
@@ -126,7 +127,6 @@ class Direction:
         self._together: bytearray | None = None  # what goes on while octets are read, in one piece: CRLFs are cheap
         self._held = 0
         self._first = True
-        self._exposed = False  # whether a body that is exposed has passed: it is counted once
         self.messages = 0
         """How many there were."""
         self._fault: AnyFault | None = None  # for which its octets pass unread
@@ -221,8 +221,12 @@ class Direction:
         passage.settled = True
         if self.closed:
             return
-        if octets and not self._is_one(passage.message, octets):
+        if octets and octets is not passage.message and not is_framed(octets):
+            self._flush()
+            self.reset()  # the peer would read another message than the filter
             return
+        if octets and not ends_for_all(octets) and not self._link.may_expose():
+            octets = b""
         queue = self._queues.get(passage.call) if passage.call is not None else None
         if queue is None or passage.call is None:
             if octets:
@@ -238,17 +242,6 @@ class Direction:
             del self._queues[passage.call]
             self._finish()
             self._link.progressed()
-
-    def _is_one(self, message: bytes, octets: bytes) -> bool:
-        """Whether the peer reads what goes on as one message, or is not protected; resets the connection if not."""
-        framed = octets is message or is_framed(octets)
-        if framed and (ends_for_all(octets) or self._exposed):
-            return True
-        self._exposed = framed and self._link.may_pass(StreamFault.EXPOSED_BODY)
-        if not self._exposed:
-            self._flush()
-            self.reset()
-        return self._exposed
 
     def _onward(self, octets: bytes) -> None:
         if self._together is None:

@@ -261,6 +261,17 @@ class RelayShell:
             _LOG.warning("%s to %s over TCP: %s: %s; %d so far", flow.src, flow.dst, fault, what, self._count[counter])
         return passes
 
+    def may_expose(self, flow: Flow) -> bool:
+        """Whether a message goes on whose body some stack reads as the next messages: where it is only observed."""
+        passes = self.place(flow).observed
+        counter = CounterName.RELAY_EXPOSED_BODIES
+        self._count[counter] += 1
+        if is_power_of_two(self._count[counter]):
+            what = "passes" if passes else "is not passed on"
+            why = "a message has a body, and a header that some stacks cannot parse"
+            _LOG.warning("%s to %s over TCP: %s: it %s; %d so far", flow.src, flow.dst, why, what, self._count[counter])
+        return passes
+
     def place(self, flow: Flow) -> Position:
         """What a flow says about each of its messages."""
         return self._engine.place(flow)

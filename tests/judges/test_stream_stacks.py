@@ -85,7 +85,7 @@ HIDDEN = hidden_call()
 
 
 def test_the_package_sip_reads_the_body_of_a_message_that_it_cannot_parse() -> None:
-    """`exposed-body`"""
+    """`relay-exposed-bodies`"""
     for stack in started("node-sip"):
         for line in (b"Foo Bar: a\r\n", b"no colon\r\n"):
             assert methods(stack, request(b"OPTIONS", length(len(HIDDEN)) + line, HIDDEN)) == ["INVITE"]

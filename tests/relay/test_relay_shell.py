@@ -314,6 +314,16 @@ def test_a_stream_that_cannot_be_read() -> None:
         assert (count(made, "relay-refused-streams"), count(made, "relay-fault.line-ends")) == (1, 1)
 
 
+def test_a_message_whose_body_some_stack_reads_as_messages_is_not_passed_on() -> None:
+    """The others of its connection are: a caller behind an honest trunk may have written it."""
+    with relayed() as made:
+        near, far = made.connect()
+        odd = OPTIONS.replace(b"Content-Length: 0", b"no colon\r\nContent-Length: 4") + b"body"
+        near.sendall(odd + OPTIONS)
+        assert exactly(far, OPTIONS) == OPTIONS
+        assert (count(made, "relay-exposed-bodies"), count(made, "relay-refused-streams")) == (1, 0)
+
+
 def test_a_stream_that_cannot_be_read_where_all_is_observed() -> None:
     engine = make_engine(sbc=[SBC])
     engine.observe(Observation(everything=True))

@@ -92,8 +92,9 @@ class StreamFilter:
             self._engine = strict()
         verdict = self._engine.decide(passage.message, passage.flow, NOW)
         assert isinstance(verdict, Verdict), "the certificate is known"
+        link.withheld = False
         passage.settle(verdict)
-        if verdict.kind in (VerdictKind.ACCEPT, VerdictKind.MODIFY) and not link.fault:
+        if verdict.kind in (VerdictKind.ACCEPT, VerdictKind.MODIFY) and not link.fault and not link.withheld:
             message = verdict.payload or passage.message
             numbers = frozenset(found.decode() for found in _NUMBER.findall(message.partition(b"\r\n\r\n")[0]))
             link.passed.append(Passed(message, numbers, verdict.record is not None))
@@ -106,9 +107,15 @@ class _Link:
         self.pieces: list[bytes] = []
         self.passed: list[Passed] = []
         self.fault = ""
+        self.withheld = False
+        """Whether the last message was not passed on, since some stack would read messages in its body."""
         self.direction: Direction | None = None
 
     def observed(self) -> bool:
+        return False
+
+    def may_expose(self) -> bool:
+        self.withheld = True
         return False
 
     def onward(self, octets: bytes) -> None:
