@@ -528,6 +528,7 @@ def test_check_warns_of_what_is_hardly_meant(tmp_path: Path, capsys: pytest.Capt
 
 TCP_RULE = '[[rule]]\nname = "a"\ntransport = "tcp"\naction = "pass"\n'
 UDP_TRUNK = '[trunks.old]\naddresses = ["198.51.100.7"]\ntransport = "udp"\n'
+OTHER_TRUNK = '[trunks.new]\naddresses = ["198.51.100.8"]\n[[rule]]'
 OF_UDP_TRUNK = UDP_TRUNK + TCP_RULE.replace("action", 'trunk = "old"\naction')
 NEVER = "rule 'a' is never reached: "
 
@@ -540,6 +541,7 @@ NEVER = "rule 'a' is never reached: "
         (False, TCP_RULE.replace('"tcp"', '["tcp", "udp"]'), []),
         (True, OF_UDP_TRUNK, [f"{NEVER}its trunks do not have its transport"]),
         (True, OF_UDP_TRUNK.replace('"udp"', '["udp", "tcp"]'), []),
+        (True, OF_UDP_TRUNK.replace("[[rule]]", OTHER_TRUNK).replace('"old"', '["old", "new"]'), []),
         (
             True,
             TCP_RULE + TCP_RULE.replace('"a"', '"b"'),

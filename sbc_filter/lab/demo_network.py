@@ -270,7 +270,8 @@ class DemoNetwork:
 
     def _start(self, host: str, *command: str) -> tuple[Path, "subprocess.Popen[bytes]"]:
         self._runs += 1
-        log = self._folder / f"{Path(command[0]).name}-{self._runs}.log"
+        program = "sbc-filter" if command[0] == sys.executable else Path(command[0]).name
+        log = self._folder / f"{program}-{self._runs}.log"
         with log.open("wb") as file:
             return log, self.lab.start(host, *command, log=file)
 

@@ -53,8 +53,8 @@ def listeners(port: int, mark: int) -> list[socket.socket]:
 def far_side(mark: int, port: int) -> Opener:
     """Sockets with the address of the near peer, and with this mark, by which the firewall knows them.
 
-    `port` is that of the listeners. Connections that were meant for it were not handed over by the firewall: each would
-    be relayed to the listeners again, without end. They are refused.
+    `port` is that of the listeners. Connections that were meant for it were not handed over by the firewall. Those of
+    this host would be relayed to the listeners again, without end. So all of them are refused.
     """
 
     def opener(flow: Flow, same_port: bool) -> tuple[socket.socket, tuple[str, int]]:

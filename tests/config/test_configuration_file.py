@@ -385,6 +385,10 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
             "[relay]\nenabled = true\nunfiltered_ports = [5061, 5060]",
             "relay.unfiltered_ports: has all SIP ports of [network].ports: no connection would be filtered",
         ),
+        (
+            "[relay]\nenabled = true\nunfiltered_ports = [5060]",
+            "relay.unfiltered_ports: has all SIP ports of [network].ports: no connection would be filtered",
+        ),
         ("[relay]\nunfiltered_ports = 5061", "relay.unfiltered_ports: has to be a list of port numbers such as [5061]"),
         ('[relay]\nexisting = "drop"', "relay.existing: is 'drop'; allowed are 'pass', 'reset'"),
         ("[relay]\nconnections = 0", "relay.connections: has to be a whole number from 1 to 100000, not 0"),

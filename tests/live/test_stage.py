@@ -1,5 +1,6 @@
 """The demonstration, and hundreds of calls, asserted at the far ends' sockets."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from support.netns import LIVE
 
-from sbc_filter.commands.demo_scenes import SCENES, Scene, shown
+from sbc_filter.commands.demo_scenes import SCENES, Scene, call_over_tcp_arrives, shown, signed_call_arrives
 from sbc_filter.lab.certificate_maker import pem
 from sbc_filter.lab.demo_network import CARRIER_X5U, OUR_X5U, PROGRAMS, DemoNetwork
 from sbc_filter.sip.message import SipMessage
@@ -37,6 +38,23 @@ def test_demonstration(stage: DemoNetwork, scene: Scene, version: int) -> None:
         pytest.skip(stage.unrelayed)
     seen = scene(stage, version)
     assert seen.good, seen
+
+
+def test_a_host_that_cannot_relay_shows_everything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its kernel lacks TPROXY: the programs refuse rules that name it."""
+    for program in ("iptables-restore", "ip6tables-restore"):
+        (tmp_path / program).write_text(
+            f'#!/bin/sh\nrules=$(cat)\ncase "$rules" in *TPROXY*) echo "no TPROXY here" >&2; exit 1;; esac\n'
+            f'printf "%s\\n" "$rules" | {shutil.which(program)} "$@"\n'
+        )
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with DemoNetwork() as built:
+        assert built.unrelayed == "iptables-restore: no TPROXY here"
+        assert [scene for _, scene in SCENES if scene not in [each for _, each in shown(built)]] == [
+            call_over_tcp_arrives
+        ]
+        assert signed_call_arrives(built, 4).good
 
 
 @pytest.mark.parametrize("version", [4, 6])

@@ -45,8 +45,8 @@ def lab() -> Iterator[Lab]:
 
 
 @contextlib.contextmanager
-def relaying(lab: Lab) -> Iterator[list[Record]]:
-    """The relay at work on the host `sbc`."""
+def relaying(lab: Lab) -> Iterator[tuple[RelayShell, list[Record]]]:
+    """The relay at work on the host `sbc`, and its records."""
     records: list[Record] = []
     engine = make_engine(sbc=SBC)
     engine.add_certificate(X5U, Answer(LAB.chain, None, NOW + 86400), NOW)
@@ -70,7 +70,7 @@ def relaying(lab: Lab) -> Iterator[list[Record]]:
     thread.start()
     assert ready.wait(LONG)
     try:
-        yield records
+        yield started[0], records
     finally:
         started[0].stop()
         thread.join(LONG)
@@ -87,7 +87,7 @@ def test_peers_see_each_other(lab: Lab, start: str, end: str, version: int) -> N
     with lab.inside(end):
         server = socket.create_server((ADDRESSES[end][version], 5060), family=family)
     server.settimeout(LONG)
-    with server, relaying(lab) as records:
+    with server, relaying(lab) as (_, records):
         with connected(lab, start, ADDRESSES[end][version], version) as near:
             own = near.getsockname()
             far, seen = server.accept()
@@ -108,14 +108,15 @@ def test_peers_see_each_other(lab: Lab, start: str, end: str, version: int) -> N
 
 
 def test_a_connection_to_the_port_of_the_relay_itself_is_refused(lab: Lab) -> None:
-    """Without the firewall rules it gets there, and would be relayed to the relay again, without end."""
+    """Without the firewall rules one of this host gets there, and would be relayed to the relay again, without end."""
     with lab.inside("sbc"):
         Firewall(Iptables(""), ()).remove()
     try:
-        with relaying(lab), connected(lab, "carrier", ADDRESSES["sbc"][4], 4, 5059) as near:
-            near.settimeout(LONG)
+        with relaying(lab) as (shell, _), connected(lab, "sbc", ADDRESSES["sbc"][4], 4, 5059) as near:
             with pytest.raises(ConnectionResetError):
                 near.recv(1)
+            assert shell.counters["relay-far-side-refused"] == 1
+            assert "relay-connections" not in shell.counters
     finally:
         with lab.inside("sbc"):
             Firewall(Iptables(""), ()).apply(PLAN)
