@@ -141,6 +141,12 @@ def test_what_a_stack_reads_and_the_filter_did_not(read: list[Read], kinds: list
     assert [found.kind for found in findings(WRITTEN, "s", read)] == kinds
 
 
+def test_of_two_messages_with_one_call_id_an_invite_is_the_one_that_was_examined() -> None:
+    other = SECOND._replace(message=SECOND.message.replace(b"INVITE", b"%MESSAGE"), examined=False)
+    written = WRITTEN._replace(passed=(other, SECOND))
+    assert list(findings(written, "s", [READ[1]._replace(unit="body", octets=0)])) == []
+
+
 def test_a_finding_names_the_message() -> None:
     assert list(findings(WRITTEN, "s", [Read("INVITE", "judge-100000003@h", "body", 0)])) == [
         Finding("invite", "s", "INVITE judge-100000003@h")

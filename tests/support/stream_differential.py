@@ -151,8 +151,10 @@ def findings(written: Written, stack: str, read: Sequence[Read]) -> Iterator[Fin
         if not named:
             yield Finding("invite" if is_invite else "message", stack, f"{one.method} {one.call_id}"[:100])
             continue
-        passed = rest[(sized or named)[0]]
-        del rest[: (sized or named)[0] + 1]
+        fitting = [at for at in sized if rest[at].examined or not is_invite]  # two may have the same Call-ID
+        at = (fitting or sized or named)[0]
+        passed = rest[at]
+        del rest[: at + 1]
         if not sized:
             seen = f"{one.method} {one.call_id}, {one.octets} octets of {one.unit}, not {passed.sizes(one.unit)[0]}"
             yield Finding("size", stack, seen[:100])
