@@ -9,7 +9,7 @@ import argparse
 import secrets
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -22,8 +22,8 @@ from support.odd_stream_base import Stream
 from support.odd_stream_mutants import StreamMutator, cut
 from support.odd_streams import streams
 from support.stacks import Missing
-from support.stream_differential import Finding, StreamFilter, Written, findings
-from support.stream_stacks import LARGEST, STREAM_STACKS, StreamStack
+from support.stream_differential import Finding, StreamFilter, Written, findings, number_in
+from support.stream_stacks import LARGEST, STREAM_STACKS, Read, StreamStack
 
 from sbc_filter.relay.limits import Limits
 
@@ -45,6 +45,7 @@ class Run:
         self.refused: Counter[str] = Counter()
         self._read: Counter[str] = Counter()
         self._found: defaultdict[Kind, Counter[str]] = defaultdict(Counter)
+        self._earlier = {stack.name: deque[Written](maxlen=5) for stack in stacks}
         self._examples: defaultdict[Kind, dict[str, tuple[Finding, bytes]]] = defaultdict(dict)
 
     def stream(self, stream: Stream) -> None:
@@ -62,10 +63,21 @@ class Run:
         asked = self._pool.map(lambda stack, size: stack.ask(pieces[size]), self._stacks, sizes)
         for stack, size, read in zip(self._stacks, sizes, asked, strict=True):
             self._read[stack.name] += len(read or [])
-            for finding in findings(all_written[size], stack.name, read or []):
+            for finding in self._findings(stack, all_written[size], read or []):
                 odd = True
                 self._add(stream, finding, b"".join(pieces[size]))
         self.odd += odd
+
+    def _findings(self, stack: StreamStack, written: Written, read: Sequence[Read]) -> Iterator[Finding]:
+        """What is wrong. On a busy machine a stack reads the end of a stream after the next one has begun."""
+        earlier, numbers = self._earlier[stack.name], written.numbers
+        late = [next((old for old in earlier if number_in(one.call_id) in old.numbers), None) for one in read]
+        own = [one for one, old in zip(read, late, strict=True) if old is None or number_in(one.call_id) in numbers]
+        yield from findings(written, stack.name, own)
+        for one, old in zip(read, late, strict=True):
+            if old is not None and number_in(one.call_id) not in numbers:
+                yield from findings(old, stack.name, [one])
+        earlier.append(written)
 
     def _cut(self, written: Written) -> Sequence[bytes]:
         """The segments that the stacks get."""

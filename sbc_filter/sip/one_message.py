@@ -18,11 +18,22 @@ _ONCE = (*_ADDRESSES, b"call-id", b"cseq")
 _CSEQ_LIMIT = 1 << 31  # RFC 3261 §8.1.1.5
 # A SIP, tel or other URI of the characters that RFC 3261 §25.1 and RFC 3966 allow, and `#` in a user part.
 _USER = rb"[A-Za-z0-9_.!~*'()&=+$,;?/#%-]+"
-_MORE = rb"[A-Za-z0-9_.!~*'()\[\]/:&+$=;?,%-]*"
-_SIP = rb"(?i:sips?):(?:" + _USER + rb"(?::" + _USER + rb")?@)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
-_TEL = rb"(?i:tel):[0-9A-Fa-f*#+().-]+"
+_PART = rb"[A-Za-z0-9_.!~*'()\[\]/:&+$%-]+"
+_PARAMETERS = rb"(?:;" + _PART + rb"(?:=" + _PART + rb")?)*"
+_FIELD = rb"[A-Za-z0-9_.!~*'()\[\]/?:+$;,%-]+"
+_FIELDS = rb"(?:\?" + _FIELD + rb"=" + _FIELD + rb"(?:&" + _FIELD + rb"=" + _FIELD + rb")*)?"
+_HOST = rb"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+_SIP = rb"(?i:sips?):(?:" + _USER + rb"(?::" + _USER + rb")?@)?" + _HOST + _PARAMETERS + _FIELDS
+_TEL = rb"(?i:tel):[0-9A-Fa-f*#+().-]+" + _PARAMETERS
 _OTHER = rb"(?!(?i:sips?|tel):)[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9_.!~*'()/:@&+$=;?,%-]+"
-_URI = re.compile(rb"(?:" + _SIP + rb"|" + _TEL + rb")(?:[;?]" + _MORE + rb")?|" + _OTHER)
+_URI = re.compile(_SIP + rb"|" + _TEL + rb"|" + _OTHER)
+_CALL_ID = re.compile(rb"[!-~]+")
+_IN_VIA = re.compile(rb"[A-Za-z0-9.!%*_+`'~:\[\]/=;,\" \t-]*")
+_GAP = rb"[ \t\r\n]*+"
+_VALUE = rb"(?:" + grammar.TOKEN + rb"|\"[^\"\\]*\"|\[[0-9A-Fa-f:.]+\])"
+_AFTER_URI = re.compile(
+    rb"(?:" + _GAP + rb";" + _GAP + grammar.TOKEN + rb"(?:" + _GAP + rb"=" + _GAP + _VALUE + rb")?)*" + _GAP
+)
 _NO_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _HEAD_END = b"\r\n\r\n"
 _RESPONSE = b"SIP/2.0 "
@@ -47,7 +58,7 @@ def _is_parsed_by_all(octets: bytes) -> bool:
             message is not None
             and all(message.count(name) == 1 for name in _ONCE)
             and all(_has_plain_address(message, name) for name in _ADDRESSES)
-            and len((message.first(b"call-id") or b"").split()) == 1
+            and _CALL_ID.fullmatch(message.first(b"call-id") or b"") is not None
             and _has_plain_vias(message)
         )
     except MessageError:
@@ -70,11 +81,9 @@ def _parsed(octets: bytes) -> SipMessage | None:
 
 
 def _has_plain_address(message: SipMessage, name: bytes) -> bool:
-    """Whether the field of this name has one address, with a URI that all stacks parse."""
-    if message.plain(name) is not None:
-        return True
+    """Whether the field of this name has one address, with a URI and parameters that all stacks parse."""
     found = message.addresses(name)
-    return len(found) == 1 and _is_plain_uri(found[0].uri)
+    return len(found) == 1 and _is_plain_uri(found[0].uri) and _AFTER_URI.fullmatch(found[0].parameters) is not None
 
 
 def _is_plain_uri(uri: bytes) -> bool:
@@ -84,4 +93,8 @@ def _is_plain_uri(uri: bytes) -> bool:
 def _has_plain_vias(message: SipMessage) -> bool:
     """Whether there is a Via, and each of them is well-formed."""
     values = message.values(b"via")
-    return bool(values) and all(grammar.LATER_VIA.match(value + b"\r") is not None for value in values)
+    return bool(values) and all(_is_plain_via(value) for value in values)
+
+
+def _is_plain_via(value: bytes) -> bool:
+    return grammar.LATER_VIA.match(value + b"\r") is not None and _IN_VIA.fullmatch(value) is not None

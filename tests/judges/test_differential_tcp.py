@@ -105,10 +105,15 @@ def test_the_command_knows_its_stacks() -> None:
 
 # --- what is a finding ---
 
-FIRST = Passed(b"OPTIONS sip:a SIP/2.0\r\nCall-ID: judge-1\r\n\r\nabc", frozenset({"1"}), examined=False)
-SECOND = Passed(b"INVITE sip:a SIP/2.0\r\nCall-ID: judge-2\r\n\r\n", frozenset({"2"}), examined=True)
+FIRST = Passed(
+    b"OPTIONS sip:a SIP/2.0\r\nCall-ID: judge-100000001\r\n\r\nabc", frozenset({"100000001"}), examined=False
+)
+SECOND = Passed(b"INVITE sip:a SIP/2.0\r\nCall-ID: judge-100000002\r\n\r\n", frozenset({"100000002"}), examined=True)
 WRITTEN = Written((b"",), (FIRST, SECOND), 2, "")
-READ = [Read("OPTIONS", "judge-1@h", "body", 3), Read("INVITE", "judge-2", "message", len(SECOND.message))]
+READ = [
+    Read("OPTIONS", "judge-100000001@h", "body", 3),
+    Read("INVITE", "judge-100000002", "message", len(SECOND.message)),
+]
 
 
 @pytest.mark.parametrize("read", [READ, READ[:1], READ[1:], []])
@@ -119,9 +124,9 @@ def test_a_stack_may_read_less(read: list[Read]) -> None:
 @pytest.mark.parametrize(
     ("read", "kinds"),
     [
-        ([Read("INVITE", "judge-3", "body", 0)], ["invite"]),
-        ([Read("invite", "judge-3", "body", 0)], ["invite"]),
-        ([Read("200", "judge-3", "body", 0)], ["message"]),
+        ([Read("INVITE", "judge-100000003", "body", 0)], ["invite"]),
+        ([Read("invite", "judge-100000003", "body", 0)], ["invite"]),
+        ([Read("200", "judge-100000003", "body", 0)], ["message"]),
         ([READ[0], READ[0]], ["message"]),
         ([READ[1], READ[0]], ["message"]),
         ([READ[0]._replace(octets=2)], ["size"]),
@@ -136,7 +141,13 @@ def test_what_a_stack_reads_and_the_filter_did_not(read: list[Read], kinds: list
     assert [found.kind for found in findings(WRITTEN, "s", read)] == kinds
 
 
+def test_of_two_messages_with_one_call_id_an_invite_is_the_one_that_was_examined() -> None:
+    other = SECOND._replace(message=SECOND.message.replace(b"INVITE", b"%MESSAGE"), examined=False)
+    written = WRITTEN._replace(passed=(other, SECOND))
+    assert list(findings(written, "s", [READ[1]._replace(unit="body", octets=0)])) == []
+
+
 def test_a_finding_names_the_message() -> None:
-    assert list(findings(WRITTEN, "s", [Read("INVITE", "judge-3@h", "body", 0)])) == [
-        Finding("invite", "s", "INVITE judge-3@h")
+    assert list(findings(WRITTEN, "s", [Read("INVITE", "judge-100000003@h", "body", 0)])) == [
+        Finding("invite", "s", "INVITE judge-100000003@h")
     ]

@@ -23,7 +23,7 @@ from support.stream_stacks import Read
 
 _FLOW = Flow(CARRIER, 40000, SBC, 5060, "tcp")
 _PER_ENGINE = 2000  # messages
-_NUMBER = re.compile(rb"judge-([0-9]+)")
+_NUMBER = re.compile(rb"(?<![0-9])(1[0-9]{8})(?![0-9])")  # of a message, mostly in its Call-ID
 
 
 class Passed(NamedTuple):
@@ -37,14 +37,20 @@ class Passed(NamedTuple):
 
     def may_be(self, call_id: str) -> bool:
         """Whether a stack that reads this Call-ID may have read this message."""
-        number = _NUMBER.search(call_id.encode("latin-1", "replace"))
-        return number is None or number[1].decode() in self.numbers
+        number = number_in(call_id)
+        return number is None or number in self.numbers
 
     def sizes(self, unit: str) -> tuple[int, ...]:
         """Its size, or that of its body. Blanks in front may count, or not."""
         if unit == "body":
             return (len(self.message) - self.message.index(b"\r\n\r\n") - 4,)
         return len(self.message), len(self.message.lstrip(b" \t"))
+
+
+def number_in(call_id: str) -> str | None:
+    """The number of the message in what a stack reads as its Call-ID."""
+    found = _NUMBER.search(call_id.encode("latin-1", "replace"))
+    return found[1].decode() if found is not None else None
 
 
 class Written(NamedTuple):
@@ -54,6 +60,11 @@ class Written(NamedTuple):
     passed: tuple[Passed, ...]
     messages: int
     fault: str
+
+    @property
+    def numbers(self) -> set[str]:
+        """The numbers of all messages in it, those in bodies included."""
+        return {found.decode() for found in _NUMBER.findall(b"".join(self.pieces))}
 
 
 class Finding(NamedTuple):
@@ -150,8 +161,10 @@ def findings(written: Written, stack: str, read: Sequence[Read]) -> Iterator[Fin
         if not named:
             yield Finding("invite" if is_invite else "message", stack, f"{one.method} {one.call_id}"[:100])
             continue
-        passed = rest[(sized or named)[0]]
-        del rest[: (sized or named)[0] + 1]
+        fitting = [at for at in sized if rest[at].examined or not is_invite]  # two may have the same Call-ID
+        at = (fitting or sized or named)[0]
+        passed = rest[at]
+        del rest[: at + 1]
         if not sized:
             seen = f"{one.method} {one.call_id}, {one.octets} octets of {one.unit}, not {passed.sizes(one.unit)[0]}"
             yield Finding("size", stack, seen[:100])

@@ -80,17 +80,19 @@ class Server:
         return self._closes(peer, found)
 
     def _write(self, peer: socket.socket, piece: bytes, found: list[Read]) -> None:
-        """Send a piece; read what comes meanwhile, so that neither side waits for the other."""
+        """Send a piece; read what comes meanwhile, so that neither side waits for the other. A stack that has ended its
+        side goes on reading, as Sofia does: a relay goes on writing."""
         peer.setblocking(False)
         rest = memoryview(piece)
+        ends = [peer.fileno()]
         while rest:
-            readable, writable, _ = select.select([peer.fileno(), self._output], [peer.fileno()], [], SECONDS)
+            readable, writable, _ = select.select([*ends, self._output], [peer.fileno()], [], SECONDS)
             if not readable and not writable:
                 raise TimeoutError
             if self._output in readable:
                 found += self._lines()
             if peer.fileno() in readable and not peer.recv(65536):
-                raise ConnectionResetError
+                ends.clear()
             if peer.fileno() in writable:
                 rest = rest[peer.send(rest) :]
 
