@@ -16,8 +16,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from support import calls
-from support.load import bracketed
-from support.netns import ADDRESSES, LIVE, endpoint, eventually
+from support.netns import ADDRESSES, LIVE, bracketed, endpoint, eventually
 from support.relaying import connected
 from support.runs import asked, started
 from support.waiting import LONG

@@ -2,8 +2,6 @@
 
 carrier 192.0.2.7  ==  calls that arrive: a token each, every tenth one of another call  ==>  SBC 192.0.2.1
                    <==  calls that leave, to be signed  ==
-
-Over IPv6 it is the same with the addresses of `netns`.
 """
 
 import contextlib
@@ -28,7 +26,7 @@ from sbc_filter.pki.tnauthlist import TnAuthList
 from sbc_filter.stir.passport import canonical_json, decode_segment, encode_segment
 from sbc_filter.stir.signature import sign_es256, verify_es256
 from support import calls
-from support.netns import ADDRESSES
+from support.netns import ADDRESSES, bracketed
 from support.waiting import LONG, eventually
 
 OUR_X5U, CARRIER_X5U = "https://certificates.example.org/ours.pem", "https://certificates.carrier.example/{}.pem"
@@ -51,6 +49,7 @@ origid = "4437c7eb-8f7a-4f0e-a863-f53a0e60251a"
 """
 HOSTS = {"inbound": ("carrier", "sbc"), "outbound": ("sbc", "carrier")}
 """Which host calls in each direction, and which one is called."""
+_CALLER_0, _CALLED_0 = 12155560000, 12675560000
 _MESSAGE = re.compile(rb"(?:UDP|TCP) message received \[(\d+)\] bytes :\n\n")
 MARK = re.compile(rb";verstat=([\w-]+)")
 IDENTITY = re.compile(rb"\r\nIdentity: ([\w-]+)\.([\w-]+)\.([\w-]+);info=<([^>]+)>;alg=ES256;ppt=shaken\r\n")
@@ -192,8 +191,7 @@ class Load:
     def tokens(self, count: int) -> Iterator[str]:
         """Identity lines for calls between the usual two numbers."""
         for number in range(count):
-            token = _token(self.carriers[0].key, 0, calls.CALLER, calls.CALLED, number, int(time.time()))
-            yield f"Identity: {token};info=<{CARRIER_X5U.format(0)}>;alg=ES256;ppt=shaken"
+            yield self.identity(0, calls.CALLER, calls.CALLED, number)
 
     def begin(self, seconds: float, rate: int = 200, *, t1_ms: int = 500, mode: str = "u1") -> None:
         """Begin calls in both directions, so many a second each. Callers send again what has no response after `t1_ms`:
@@ -292,7 +290,7 @@ class Load:
 
     def line(self, direction: str, number: int, signer: int = 0) -> tuple[str, ...]:
         """The numbers of a call that begins now, the caller first; and of one that arrives its token and URL."""
-        caller, called = f"1215556{number:04}", f"1215557{number:04}"
+        caller, called = numbers(number)
         if direction == "outbound":
             return caller, called
         claimed = caller if number % 10 else "12155559999"
@@ -303,7 +301,7 @@ class Load:
         ends: dict[int, set[str]] = {}
         for line in (self.folder / f"{direction}.log").read_text().splitlines():
             end, _, called = line.partition(" ")
-            ends.setdefault(int(called[-4:]), set()).add(end)
+            ends.setdefault(call_of(called), set()).add(end)
         found = self.judged(direction, self._count, ends, self._heard(HOSTS[direction][1]))
         header, *rows = (line.split(";") for line in (self.folder / f"{direction}.stat").read_text().splitlines())
         found.resent = int(rows[-1][header.index("Retransmissions(C)")])
@@ -320,19 +318,16 @@ class Load:
             found.refused += how == {"refused"}
             found.reset += how == {"reset"}
             found.lost += not how
-            unfiltered = found.unfiltered
             if direction == "inbound":
                 self._judge_arrived(found, number, how, heard.get(number, []))
             else:
                 self._judge_left(found, number, heard.get(number, []))
-            if found.unfiltered > unfiltered:
-                found.last_unfiltered = number
         return found
 
     def _judge_arrived(self, found: Outcome, number: int, how: set[str], heard: list[bytes]) -> None:
         marks = {tuple(MARK.findall(message)) for message in heard}
         if () in marks:
-            found.unfiltered += 1
+            found.unfiltered, found.last_unfiltered = found.unfiltered + 1, number
             marks.discard(())
         if (b"No-TN-Validation",) in marks:
             found.unchecked += 1
@@ -348,7 +343,7 @@ class Load:
         key = self.made.leaf.key.public_key()
         tokens = {tuple(IDENTITY.findall(message)) for message in heard}
         if () in tokens:
-            found.unfiltered += 1
+            found.unfiltered, found.last_unfiltered = found.unfiltered + 1, number
             tokens.discard(())
         for each in tokens:
             if len(each) != 1:
@@ -362,7 +357,8 @@ class Load:
                 verify_es256(key, head + b"." + payload, signature)
             except VerificationError:
                 found.wrong["a signature that is none"] += 1
-            if mine != ({"tn": f"1215556{number:04}"}, {"tn": [f"1215557{number:04}"]}) or info.decode() != OUR_X5U:
+            caller, called = numbers(number)
+            if mine != ({"tn": caller}, {"tn": [called]}) or info.decode() != OUR_X5U:
                 found.wrong["the token of another call"] += 1
 
     def _heard(self, host: str) -> dict[int, list[bytes]]:
@@ -372,13 +368,18 @@ class Load:
             message = log[match.end() : match.end() + int(match[1])]
             called = CALLED.search(message)
             if message.startswith(b"INVITE ") and called is not None:
-                heard.setdefault(int(called[1][-4:]), []).append(message)
+                heard.setdefault(call_of(called[1]), []).append(message)
         return heard
 
 
-def bracketed(address: str) -> str:
-    """An address as a URI has it."""
-    return f"[{address}]" if ":" in address else address
+def numbers(number: int) -> tuple[str, str]:
+    """The caller and the called one of a call."""
+    return f"{_CALLER_0 + number}", f"{_CALLED_0 + number}"
+
+
+def call_of(called: str | bytes) -> int:
+    """The call to this number."""
+    return int(called) - _CALLED_0
 
 
 def _token(key: object, signer: int, caller: str, called: str, number: int, now: int) -> str:

@@ -121,6 +121,11 @@ def fragments(version: int, end: str, message: bytes, identification: int = 7) -
     return fragment6(whole, 1000)  # type: ignore[no-untyped-call,no-any-return]
 
 
+def bracketed(address: str) -> str:
+    """An address as a URI has it."""
+    return f"[{address}]" if ":" in address else address
+
+
 INVITE = invite(999_999)  # which goes through the queue, as those of a test do, behind them
 NO_INVITE = b"OPTIONS sip:999999@b SIP/2.0\r\n\r\n"  # which the firewall rules do not queue
 

@@ -10,12 +10,11 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar, cast
 
-from support.load import CALLED, HOSTS, Load, Outcome, bracketed
+from support.load import CALLED, HOSTS, Load, Outcome, call_of, numbers
+from support.netns import bracketed
 from support.waiting import LONG, eventually
 
 T = TypeVar("T")
-MOST = 9000
-"""Calls of one direction: their numbers have four digits."""
 
 
 class TcpCalls:
@@ -131,13 +130,12 @@ class Caller:
         self.ends.setdefault(number, set()).add(end)
         self.finished += end != "reset"
 
-    def request(self, method: str, number: int, sequence: int, *more: str, to_tag: str = "") -> bytes:
+    def request(self, method: str, number: int, sequence: int, to_tag: str = "") -> bytes:
         """A request of a call."""
-        numbers = self._load.line(self._direction, number) if method == "INVITE" else ("", f"1215557{number:04}")
-        caller, called = f"1215556{number:04}", numbers[1]
+        caller, called = numbers(number)
         near, far = bracketed(self._near), bracketed(self._far)
-        if len(numbers) > 2:
-            more = (*more, f"Identity: {numbers[2]};info=<{numbers[3]}>;alg=ES256;ppt=shaken")
+        token = self._load.line(self._direction, number)[2:] if method == "INVITE" else ()
+        identity = [f"Identity: {token[0]};info=<{token[1]}>;alg=ES256;ppt=shaken"] if token else []
         lines = [
             f"{method} sip:+{called}@{far} SIP/2.0",
             f"Via: SIP/2.0/TCP {near}:5070;branch=z9hG4bK-{self._direction}-{number}-{sequence}",
@@ -147,7 +145,7 @@ class Caller:
             f"Call-ID: {number}-{self._direction}@{near}",
             f"CSeq: {sequence} {method}",
             f"Contact: <sip:+{caller}@{near}:5070>",
-            *more,
+            *identity,
             "Content-Length: 0",
         ]
         return ("\r\n".join(lines) + "\r\n\r\n").encode()
@@ -155,7 +153,7 @@ class Caller:
     async def _begin_all(self, rate: int) -> None:
         loop = asyncio.get_running_loop()
         begin = loop.time()
-        while not self._ended and self.begun < MOST:
+        while not self._ended:
             await asyncio.sleep(max(0.0, begin + self.begun / rate - loop.time()))
             task = asyncio.create_task(self._call(self.begun))
             self._calling.add(task)
@@ -247,7 +245,7 @@ class Trunk(Messages):
         """ACK a final response to an INVITE, then end the call with BYE."""
         found = CALLED.search(message)
         assert found is not None, message
-        number = int(found[1][-4:])
+        number = call_of(found[1])
         if b"\r\nCSeq: 1 INVITE\r\n" not in message or number not in self.pending:
             return
         self.pending.discard(number)
@@ -318,7 +316,7 @@ class Answering(Messages):
         """Note an INVITE, and answer with 200."""
         found = CALLED.search(message)
         assert found is not None, message
-        number, method = int(found[1][-4:]), message.partition(b" ")[0]
+        number, method = call_of(found[1]), message.partition(b" ")[0]
         if method == b"INVITE":
             self._called.heard.setdefault(number, []).append(message)
         assert method in {b"INVITE", b"ACK", b"BYE"}, message
