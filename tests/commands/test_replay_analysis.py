@@ -319,6 +319,7 @@ def test_rules_that_are_named_and_empty_are_applied_by_both(capsys: pytest.Captu
 def test_rules_with_a_direction_need_the_address_of_the_sbc(capsys: pytest.CaptureFixture[str]) -> None:
     """Without it they match no call, so that it is said."""
     captured(arriving(invite()))
+    Path("sbc-filter.toml").touch()
     Path("rules.toml").write_text(VERIFY)
     said = "warning: the address of the SBC is not known, so no rule with a direction matches (--sbc, [network].sbc)\n"
     main(["replay", "my.pcap", "--rules", "rules.toml"])
@@ -328,6 +329,7 @@ def test_rules_with_a_direction_need_the_address_of_the_sbc(capsys: pytest.Captu
     Path("rules.toml").write_text(VERIFY.replace('direction = "inbound"\n', ""))
     main(["replay", "my.pcap", "--rules", "rules.toml"])
     assert said not in capsys.readouterr().out
+    Path("sbc-filter.toml").unlink()
     captured()
     main(["replay", "my.pcap"])
     assert said not in capsys.readouterr().out

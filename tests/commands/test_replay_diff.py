@@ -381,8 +381,11 @@ def test_a_folder_without_rules_passes_every_call(folder: Path, capsys: pytest.C
     path = capture(folder, arriving(invite()))
     assert main(["replay", str(path), "--rules", now, "--diff", str(folder / "none")]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == f"compared with: {folder}/none; 0 rules: every call passes"
-    assert " ".join(lines[5].split()) == (
+    assert lines[1:3] == [
+        f"compared with: {folder}/none; 0 rules",
+        f"warning: {folder}/none has no rule (no file in it ends in .toml): every call passes",
+    ]
+    assert " ".join(lines[6].split()) == (
         "1 verify -> - no-identity.absent -> not-examined.no-rule continue changed -> unchanged -P-Asserted-Identity 1"
     )
 

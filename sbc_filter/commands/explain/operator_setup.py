@@ -9,7 +9,13 @@ from sbc_filter.assembly.setup import Setup, prepare
 from sbc_filter.calls.proposal import scout
 from sbc_filter.commands.explain.judge import DEFAULTS
 from sbc_filter.commands.explain.material import NotExplained
-from sbc_filter.commands.replay.analysis import judged_by_defaults, supposed_setup, with_options
+from sbc_filter.commands.replay.analysis import (
+    counted_rules,
+    judged_by_defaults,
+    proposed_setup,
+    supposed_setup,
+    with_options,
+)
 from sbc_filter.commands.replay.captures import Named, folders_of, opened
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
 from sbc_filter.errors import Problem, reason
@@ -44,13 +50,17 @@ def read_setup_of_capture(arguments: argparse.Namespace, named: Named) -> tuple[
     `named` are those of `arguments.captures`, which can be read twice.
     """
     folders = folders_of(arguments.captures)
-    if find_configuration(arguments.config, folders) is not None or arguments.rules is not None:
+    if find_configuration(arguments.config, folders) is not None:
         setup, missing = read_setup(arguments, folders, sbc=())
         return judged_by_defaults(setup) if arguments.rules is None else setup, missing
     proposal = scout(opened(named)).proposal(arguments.sbc)
-    setup = supposed_setup(arguments, proposal)
     taken = f"the SBC is taken to be {', '.join(proposal.sbc)} (--sbc), " if proposal.sbc else ""
-    return setup, [f"no configuration: {taken}calls are judged by the defaults (--config)", *_missing(setup)]
+    if arguments.rules is None:
+        setup = supposed_setup(arguments, proposal)
+        return setup, [f"no configuration: {taken}calls are judged by the defaults (--config)", *_missing(setup)]
+    setup, assumed = proposed_setup(arguments, arguments.rules, proposal)
+    sentence = f"no configuration: {taken}calls are judged by {counted_rules(setup)} (--config)"
+    return setup, [sentence, *assumed, *_missing(setup)]
 
 
 def _missing(setup: Setup) -> list[str]:

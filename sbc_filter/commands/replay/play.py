@@ -5,7 +5,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -28,7 +28,18 @@ from sbc_filter.certificates.given_certificate import GivenCertificate
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.advice import advise, to_dict
-from sbc_filter.commands.replay.analysis import Analysis, files_that_apply, judged_by_defaults, read_setup
+from sbc_filter.commands.replay.analysis import (
+    ANALYSED,
+    Analysis,
+    counted_rules,
+    files_that_apply,
+    judged_by_defaults,
+    look,
+    no_rule,
+    proposed_setup,
+    read_setup,
+    what_is_taken,
+)
 from sbc_filter.commands.replay.captures import Named, find_captures, folders_of, opened
 from sbc_filter.commands.replay.examples import Examples
 from sbc_filter.commands.replay.frames import Clock, with_progress
@@ -50,6 +61,7 @@ from sbc_filter.system.plain_text import plain_lines
 
 SECRET = b"sbc-filter replay"  # our To tags are the same in every replay
 _LEARNT = {"--learn": "URL", "--learn-translations": "translation"}
+_NO_RULES = "no rules, so no call is judged: write some (docs/rules.md), or name a file of them with --rules"
 _FRESH = 3600.0  # seconds of the capture for which an answer of the certificate folder is valid
 
 
@@ -59,10 +71,15 @@ def replay(arguments: argparse.Namespace) -> int:
         file, named, outputs = files_of(arguments)
         if file is None and arguments.rules is None:
             analysis = Analysis(arguments, named, stack)
-            return _replay(arguments, analysis.setup, analysis.named, outputs, analysis)
+            return _replay(arguments, analysis.setup, analysis.named, outputs, [ANALYSED], analysis)
+        if file is None:
+            named, proposal = look(arguments, named, stack)
+            setup, assumed = proposed_setup(arguments, arguments.rules, proposal)
+            assumed.insert(0, what_is_taken(proposal, counted_rules(setup)))
+            return _replay(arguments, setup, named, outputs, assumed)
         setup = read_setup(arguments, file)
         setup = judged_by_defaults(setup) if arguments.rules is None else setup
-        return _replay(arguments, setup, named, outputs, None)
+        return _replay(arguments, setup, named, outputs)
 
 
 def _replay(
@@ -70,7 +87,8 @@ def _replay(
     setup: Setup,
     named: Named,
     outputs: Mapping[str, Path],
-    analysis: Analysis | None,
+    assumed: Sequence[str] = (),
+    analysis: Analysis | None = None,
 ) -> int:
     configuration, ports = setup.configuration, setup.configuration.network.ports
     tally, unseen = Tally(), Unseen(ports)
@@ -88,7 +106,7 @@ def _replay(
     with contextlib.ExitStack() as stack:
         stack.enter_context(reporting_interrupts(writes=bool(arguments.out or arguments.html)))
         captures = stack.enter_context(opened(named))
-        title, applies = named.title(captures), list(what_applies(setup, named, captures, analysis is not None))
+        title, applies = named.title(captures), list(what_applies(setup, named, captures, assumed, arguments.rules))
         console.print(*applies, sep="\n")
         clock = Clock(arguments.at)
         given = given_certificate(arguments.certificate)
@@ -109,10 +127,10 @@ def _replay(
         gathering.show(console, source, several=named.several)
         calls.finish()
         named_calls = gathering.examples(examples, named)
-        assumed = None if analysis is None else to_dict(analysis)
+        data = None if analysis is None else to_dict(analysis)
         sentence = html.headline() if html else gathering.headline()
         result = Result(
-            title, run.counters, engine.counters, tally, unseen, captures.faults, named_calls, assumed, sentence
+            title, run.counters, engine.counters, tally, unseen, captures.faults, named_calls, data, sentence
         )
         if html:
             html.write(console, setup, result, named, applies, source, given_options(arguments), given)
@@ -266,14 +284,24 @@ def _learn(console: PlainConsole, learner: Learner | LearntTranslations, path: P
     console.print(f"{path}: {numbered(count, what)} learnt")
 
 
-def what_applies(setup: Setup, named: Named, captures: Captures, analysed: bool) -> Iterator[str]:
-    """What is said before a replay: the files that apply, and those that are ignored."""
-    if analysed:
-        yield "configuration: none found: the capture is analysed by the defaults; nothing would change"
-    else:
-        yield f"configuration: {files_that_apply(setup)}"
+def what_applies(
+    setup: Setup,
+    named: Named,
+    captures: Captures,
+    assumed: Sequence[str] = (),
+    rules: Path | None = None,
+    *,
+    without_rules: str = _NO_RULES,
+) -> Iterator[str]:
+    """What is said before a replay: the files that apply, and those that are ignored.
+
+    `assumed` stands in the place of the configuration that is missing. If there are no rules, what is said is about the
+    file of `rules` that was named, or else `without_rules`.
+    """
+    analysed = ANALYSED in assumed
+    yield from assumed or (f"configuration: {files_that_apply(setup)}",)
     if not setup.rules.rules:
-        yield "no rules, so no call is judged: write some (docs/rules.md), or name a file of them with --rules"
+        yield without_rules if rules is None else no_rule(rules)
     directed = any(each.direction for each in setup.rules.conditions)
     if directed and not setup.configuration.network.sbc and not analysed:
         yield "warning: the address of the SBC is not known, so no rule with a direction matches (--sbc, [network].sbc)"
