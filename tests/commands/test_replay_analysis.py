@@ -91,9 +91,9 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         "my.pcap: 2 packets, 2 INVITEs",
         "Calls: 2; 2 fail STIR/SHAKEN, 1 of them since a certificate or an anchor is missing",
         "",
-        "Rule    Mode     Outcome      Detail         Treatment  Code  Calls",
-        "verify  observe  invalid      orig-mismatch  continue   -         1",
-        "verify  observe  unfetchable  fetch-refused  continue   -         1",
+        "Rule    Mode     Outcome      Detail         Treatment  Code  INVITEs",
+        "verify  observe  invalid      orig-mismatch  continue   -           1",
+        "verify  observe  unfetchable  fetch-refused  continue   -           1",
         "",
         "Calls to look at:",
         "  invalid.orig-mismatch: call 2",
@@ -383,7 +383,7 @@ def test_a_call_that_could_be_signed_has_neither_token_nor_signer(capsys: pytest
     assert main(words) == 0
     out = capsys.readouterr().out
     assert "3     08:00:03    192.0.2.7  12155550100  12155550199  -       -       could be signed" in out
-    assert "sign    observe  could be signed  -       continue   -         1" in out
+    assert "sign    observe  could be signed  -       continue   -           1" in out
     assert "urls.txt: 0 URLs learnt" in out
     page = Path("report.html").read_text("ascii")
     assert '"could be signed"' in page

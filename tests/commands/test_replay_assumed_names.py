@@ -58,6 +58,11 @@ def test_rules_get_the_network_that_the_capture_proposes(capsys: pytest.CaptureF
     Path("mine.toml").write_text(VERIFY)
     lines = said(capsys, "--rules", "mine.toml")
     assert lines[:3] == [f"{SBC_TAKEN}; 1 rule of 1 file", NO_ANCHORS, ""]
+    headline = (
+        "Calls: 24; 11 fail STIR/SHAKEN, 7 of them since a certificate or an anchor is missing; 6 have no token;"
+        " 7 not examined"
+    )
+    assert headline in lines
     assert "verify enforce invalid orig-mismatch continue - 2" in lines
     assert lines[-2:] == ["1 repeated INVITE: treated as the first of its kind", "18 modified"]
     assert invites(capsys, "--rules", "mine.toml") == invites(capsys) == 25

@@ -117,6 +117,30 @@ def test_the_summary_names_examples(day: Path, capsys: pytest.CaptureFixture[str
     ]
 
 
+@pytest.mark.parametrize("many", [2, SMALL + 1])
+def test_what_fails_is_named_first_and_then_what_could_not_be_judged(
+    many: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However often it occurs, and whether calls or packets are named."""
+    monkeypatch.chdir(tmp_path)
+    bare = [arriving(invite(number=number)) for number in range(3, many + 3)]
+    unjudged = [arriving(invite(identity(), number=number)) for number in (998, 999)]
+    forged = arriving(invite(identity(), caller=FORGED, number=1000))
+    frames = [
+        Frame(number, NOW + number / 100, round((NOW + number / 100) * 1e9), 101, 0, data, len(data))
+        for number, data in enumerate((*bare, *unjudged, forged), 1)
+    ]
+    write(Path("my.pcap"), frames)
+    assert main(["replay", "my.pcap"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("Calls to look at:")
+    assert [line.split(":")[0] for line in lines[at + 1 : at + 10 : 3]] == [
+        "  invalid.orig-mismatch",
+        "  unfetchable.fetch-refused",
+        "  no-identity.absent",
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "numbers"),
     [

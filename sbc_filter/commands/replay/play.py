@@ -97,9 +97,9 @@ def _replay(
     taken = arguments.json or any(own_descriptor(out) == 1 for out in outputs.values())
     console = PlainConsole(stderr=taken)
     learners = _learners(outputs, configuration.certificates.tolerate)
-    examples, analyses = Examples(), [] if analysis is None else [analysis]
+    analyses = [] if analysis is None else [analysis]
     supposed = [each.supposed for each in analyses]
-    gathering = Gathering(arguments, configuration.network, *supposed)
+    examples, gathering = Examples(*supposed), Gathering(arguments, configuration.network, *supposed)
     counted = _to_all([tally, *learners.values()])
     sinks: list[Callable[[Record], None]] = [lambda record: counted(honest(record)), calls, examples, *analyses]
     sinks += [to_lines(sys.stdout)] if arguments.json else []
