@@ -142,6 +142,31 @@ def test_trunks_that_only_their_peers_distinguish_are_refused(capsys: pytest.Cap
     assert said(capsys, "--rules", "mine.toml")[0] == f"{SBC_TAKEN}; 2 rules of 1 file"
 
 
+def test_a_rule_without_a_direction_has_both(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.toml").write_text(VERIFY + 'trunk = "north"\n[[rule]]\nname = "b"\ntrunk = "south"\naction = "pass"\n')
+    assert main(["replay", "my.pcap", "--rules", "mine.toml"]) == 1
+    assert "does not say which peer belongs to which" in capsys.readouterr().err
+
+
+def test_many_peers_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(*(arriving(invite(number=number), src=f"192.0.2.{number}") for number in range(11, 18)))
+    Path("mine.toml").write_text(VERIFY + 'trunk = "carriers"\n')
+    shown = ", ".join(f"192.0.2.{number}" for number in range(11, 16))
+    assert said(capsys, "--rules", "mine.toml")[1] == f"trunk 'carriers' is taken to be every peer: {shown} and 2 more"
+
+
+def test_a_capture_without_an_invite_proposes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    captured()
+    Path("mine.toml").write_text(SIGN)
+    assert said(capsys, "--rules", "mine.toml")[:4] == [
+        "configuration: none found: the SBC is taken to be unknown, since no INVITE begins a call (--sbc);"
+        " 1 rule of 1 file",
+        "trunk 'customers' is taken to be every peer: none in this capture",
+        f"credential 'mine' is {KEY}",
+        "warning: the address of the SBC is not known, so no rule with a direction matches (--sbc, [network].sbc)",
+    ]
+
+
 def test_a_trunk_that_the_rules_define_is_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
     """The trunk that is assumed gets the other peers."""
     Path("mine.toml").write_text(
