@@ -139,6 +139,17 @@ def test_the_headline_of_the_page_is_that_of_the_terminal() -> None:
     )
 
 
+def test_the_calls_to_look_at_are_marked_where_they_fail() -> None:
+    text = page(report([line(1), line(2)._replace(outcome="no-identity", detail="absent")]))
+    table = text.partition('<table class="causes">')[2].partition("</table>")[0].partition("<tbody>")[2]
+    assert re.findall(r"<tr.*?>|#result=[a-z.-]+", table) == [
+        '<tr class="failing">',
+        "#result=invalid.orig-mismatch",
+        "<tr>",
+        "#result=no-identity.absent",
+    ]
+
+
 def test_a_page_of_calls_that_were_not_examined_says_nothing_of_failures() -> None:
     text = page(report([line(1)._replace(outcome="not-examined", detail="no-rule")]))
     lead = re.sub(r"<.*?>|\s+", " ", text.partition('<p class="lead">')[2].partition("</p>")[0])
