@@ -3,17 +3,60 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sbc_filter.certificates.folder import how_to_add
+from sbc_filter.certificates.folder import how_to_add, read_pem
 from sbc_filter.engine.verdict import OURS, Answer, Party
-from sbc_filter.outcomes import Detail
+from sbc_filter.errors import CertificateError, FetchError, FilterError, reason
+from sbc_filter.outcomes import CertificateDeviation, Detail
+from sbc_filter.pki.certificate import parse_certificates
+from sbc_filter.system.shell_words import path_word
 
 _FOREVER = 1e12  # POSIX seconds; the judgement may be of any time
 _MOST = 1000  # URLs that are counted
 _SHOWN, _LONGEST = 3, 100  # URLs that are named, and characters of each
 
 
+_DER = frozenset({CertificateDeviation.DER_BODY})
+
+
+class UnusableCertificate(FilterError):
+    """The file of `--certificate` cannot be used; one sentence with its name: exit code 1."""
+
+
+def read_given(path: Path | None, tolerate: frozenset[str]) -> bytes | None:
+    """The content of the file of `--certificate`; None if no file was given.
+
+    Raises `UnusableCertificate` if it cannot be read, or is not a chain of certificates. With `der-body` in `tolerate`,
+    it may be in DER.
+    """
+    if path is None:
+        return None
+    try:
+        content = read_pem(path)
+    except (OSError, FetchError) as error:
+        fault = reason(error) if isinstance(error, OSError) else str(error)
+        raise UnusableCertificate(f"{path} cannot be read: {fault}") from None
+    try:
+        parse_certificates(content, tolerate=tolerate)
+    except CertificateError as error:
+        raise UnusableCertificate(f"{path}: {error}{_what_it_is(path, content)}") from None
+    return content
+
+
+def _what_it_is(path: Path, content: bytes) -> str:
+    """What a file without certificates has instead, as far as it is known; for DER, the command that converts it."""
+    if not content.strip():
+        return ": the file is empty"
+    if b"PRIVATE KEY-----" in content and b"CERTIFICATE-----" not in content:
+        return ": it has only a private key"
+    try:
+        parse_certificates(content, tolerate=_DER)
+    except CertificateError:
+        return ""
+    return f"; it is in DER: convert it by `openssl x509 -inform DER -in {path_word(str(path))} -out c.pem`"
+
+
 class GivenCertificate:
-    """Answers every URL with `pem`, the content of `path`. Whether that is a certificate is judged elsewhere.
+    """Answers every URL with `pem`, the content of `path`, which `read_given` has read.
 
     `pem` is None if no file was given. Then there is nothing to ask for.
     """

@@ -2,9 +2,11 @@
 
 import json
 import zipfile
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from support.calls import LAB, MAKER, NOW, VERIFY, arriving, identity, invite
 from support.captures import write
 
@@ -149,6 +151,50 @@ def test_a_file_that_cannot_be_read_is_named(
     Path("large.pem").write_bytes(bytes(65537))
     assert main(["replay", "my.pcap", "--certificate", name, *option]) == 1
     assert capsys.readouterr().err == f"sbc-filter: {name} cannot be read: {said}\n"
+
+
+DER = LAB.leaf.certificate.public_bytes(Encoding.DER)
+NO_PEM = "no certificate in PEM form"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("c.der", DER, f"{NO_PEM}; it is in DER: convert it by `openssl x509 -inform DER -in c.der -out c.pem`"),
+        ("key.pem", key_pem(LAB.leaf.key), f"{NO_PEM}: it has only a private key"),
+        ("empty.pem", b"", f"{NO_PEM}: the file is empty"),
+        ("page.pem", b"<html>404</html>", NO_PEM),
+        ("many.pem", pem(LAB.leaf.certificate) * 13, "13 certificates in PEM form"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", ["replay my.pcap", "replay my.pcap --diff then.toml", "explain my.pcap", "explain -"]
+)
+def test_a_file_that_is_not_a_certificate_is_refused_at_once(
+    name: str,
+    content: bytes,
+    said: str,
+    command: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    captured(invite(identity()))
+    Path("then.toml").write_text(VERIFY)
+    Path(name).write_bytes(content)
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(invite(identity()))))
+    assert main([*command.split(), "--certificate", name]) == 1
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", f"sbc-filter: {name}: {said}\n")
+
+
+def test_der_is_read_where_the_configuration_tolerates_it(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(invite(identity()))
+    Path("c.der").write_bytes(DER)
+    Path("sbc-filter.toml").write_text(
+        '[network]\nsbc = ["192.0.2.1"]\n[trust]\nanchors = ["root.pem"]\ntolerate = ["der-body"]\n'
+    )
+    main(["explain", "my.pcap", "--certificate", "c.der"])
+    assert "  certificate from --certificate\n    signs    CN=SHAKEN 1234" in capsys.readouterr().out
 
 
 def test_import_without_a_configuration_says_what_works_without_one(

@@ -22,9 +22,9 @@ from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.tcp.tcp_replay import TRANSPORT, TcpReplay
 from sbc_filter.capture.unseen import Unseen
+from sbc_filter.certificates.given_certificate import read_given
 from sbc_filter.commands.explain.material import IDENTITY, NotExplained, unfolded
 from sbc_filter.commands.explain.noted_source import NotedSource
-from sbc_filter.commands.explain.operator_setup import read_certificate
 from sbc_filter.commands.replay.captures import Named, opened
 from sbc_filter.commands.replay.frames import Clock, with_progress
 from sbc_filter.commands.replay.spooled import rewind
@@ -84,7 +84,7 @@ class _Reading:
     def __init__(self, arguments: argparse.Namespace, setup: Setup, named: Named) -> None:
         self._arguments, self._setup, self._named = arguments, setup, named
         self._ports = setup.configuration.network.ports
-        self._given = read_certificate(arguments.certificate)
+        self._given = read_given(arguments.certificate, setup.trust.tolerate)
         self._what = path_words(arguments.captures)
         self.faults: list[str] = []
         """What could not be read, the last time."""

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from sbc_filter.assembly.setup import Setup
+from sbc_filter.certificates.given_certificate import read_given
 from sbc_filter.commands.explain.bundle import Case, write_bundle
 from sbc_filter.commands.explain.call_explained import explain_call
 from sbc_filter.commands.explain.display import show
@@ -26,7 +27,7 @@ from sbc_filter.commands.explain.material import (
     unfolded,
 )
 from sbc_filter.commands.explain.noted_source import NotedSource
-from sbc_filter.commands.explain.operator_setup import read_certificate, read_setup
+from sbc_filter.commands.explain.operator_setup import read_setup
 from sbc_filter.commands.explain.record_explained import explain_records
 from sbc_filter.commands.replay.captures import STANDARD_INPUT
 from sbc_filter.engine.call.network import Flow
@@ -58,7 +59,7 @@ def explain(arguments: argparse.Namespace) -> int:
     at, time_from = _time(arguments.at, message, values, material)
     folders = [material.file.parent] if material.file is not None else []
     setup, missing = read_setup(arguments, folders)
-    given = read_certificate(arguments.certificate)
+    given = read_given(arguments.certificate, setup.trust.tolerate)
     source = NotedSource(setup.configuration.certificates, given, lambda: at, fetch=arguments.fetch)
     judge = Judge(setup, _flow(arguments, setup), at, source)
     findings = findings_of(material, message, time_from, judge, source, missing)

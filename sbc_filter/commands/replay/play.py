@@ -23,8 +23,7 @@ from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.tcp.tcp_replay import TRANSPORT, TcpReplay
 from sbc_filter.capture.unseen import Unseen
 from sbc_filter.capture.writer import CaptureWriter
-from sbc_filter.certificates.folder import read_pem
-from sbc_filter.certificates.given_certificate import GivenCertificate
+from sbc_filter.certificates.given_certificate import GivenCertificate, read_given
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.advice import advise, to_dict
@@ -42,7 +41,7 @@ from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import AnyAnswer, Need
-from sbc_filter.errors import EnvironmentFault, FetchError, UsageFault, reason
+from sbc_filter.errors import EnvironmentFault, UsageFault, reason
 from sbc_filter.records.tally import Tally, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
 from sbc_filter.system.plain_console import PlainConsole
@@ -73,6 +72,7 @@ def _replay(
     analysis: Analysis | None,
 ) -> int:
     configuration, ports = setup.configuration, setup.configuration.network.ports
+    given = given_certificate(arguments.certificate, setup)
     tally, unseen = Tally(), Unseen(ports)
     survey, calls = Survey(ports, unseen), RecordSurvey(unseen, sbc=bool(configuration.network.sbc))
     # Standard output is reserved for records or for a file that goes there.
@@ -91,7 +91,6 @@ def _replay(
         title, applies = named.title(captures), list(what_applies(setup, named, captures, analysis is not None))
         console.print(*applies, sep="\n")
         clock = Clock(arguments.at)
-        given = given_certificate(arguments.certificate)
         source = source_of(configuration.certificates, arguments.fetch, clock, console, stack, given)
         source = source if analysis is None else analysis.noting(source)
         needs = stack.enter_context(contextlib.closing(Needs(source, {}, clock)))  # delegates sign no calls of the past
@@ -167,13 +166,9 @@ def report(console: PlainConsole, result: Reported, *, json: bool, brief: bool =
         print(f"sbc-filter: {plain_lines(fault)}", file=sys.stderr)
 
 
-def given_certificate(path: Path | None) -> GivenCertificate:
-    """The source of `--certificate`, which may be absent; `CaptureError` if the file cannot be read."""
-    try:
-        return GivenCertificate(path, None if path is None else read_pem(path))
-    except (OSError, FetchError) as error:
-        fault = reason(error) if isinstance(error, OSError) else str(error)
-        raise CaptureError(f"{path} cannot be read: {fault}") from None
+def given_certificate(path: Path | None, setup: Setup) -> GivenCertificate:
+    """The source of `--certificate`, which may be absent; `UnusableCertificate` if the file is not a certificate."""
+    return GivenCertificate(path, read_given(path, setup.trust.tolerate))
 
 
 def source_of(

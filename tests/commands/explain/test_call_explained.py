@@ -258,10 +258,9 @@ def test_a_key_next_to_its_certificate_is_not_in_the_evidence(
 
 def test_a_key_in_der_is_not_in_the_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     key = LAB.leaf.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    (tmp_path / "key.der").write_bytes(key)
-    bundle = tmp_path / "evidence.zip"
-    options = "--certificate", str(tmp_path / "key.der"), "--bundle", str(bundle)
-    lines(capsys, captured(tmp_path, *CALLS), "2", *options, code=1)
+    bundle, capture = tmp_path / "evidence.zip", captured(tmp_path, *CALLS)
+    certificate_path(tmp_path / "certificates", X5U).write_bytes(key)
+    lines(capsys, capture, "2", "--bundle", str(bundle), code=1)
     with zipfile.ZipFile(bundle) as archive:
         assert "certificate-1.url" in archive.namelist()
         assert not any(key in archive.read(name) for name in archive.namelist())

@@ -48,6 +48,7 @@ def compare(arguments: argparse.Namespace) -> int:
         stack.enter_context(reporting_interrupts(writes=False))
         setups = Setups.read(file, arguments, named, stack)
         now, then, named = setups.now, setups.then, setups.named
+        given = given_certificate(arguments.certificate, now)
         ports = now.configuration.network.ports
         unseen = Unseen(ports)
         calls = RecordSurvey(unseen, sbc=bool(now.configuration.network.sbc))
@@ -56,7 +57,6 @@ def compare(arguments: argparse.Namespace) -> int:
         first, *others = what_applies(now, named, captures, analysed=False)
         console.print(setups.first_line(first), *others, setups.last_line(arguments.diff), sep="\n")
         clock = Clock(arguments.at)
-        given = given_certificate(arguments.certificate)
         source = source_of(now.configuration.certificates, arguments.fetch, clock, console, stack, given)
         needs = Needs(source, {}, clock)
         stack.callback(needs.close)
