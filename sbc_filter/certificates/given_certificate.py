@@ -11,7 +11,7 @@ from sbc_filter.pki.certificate import parse_certificates
 from sbc_filter.system.shell_words import path_word
 
 _FOREVER = 1e12  # POSIX seconds; the judgement may be of any time
-_MOST = 1000  # URLs that are counted
+_MOST = 1000  # URLs that are counted, and tokens that are tried
 _SHOWN, _LONGEST = 3, 100  # URLs that are named, and characters of each
 
 
@@ -65,6 +65,8 @@ class GivenCertificate:
         self.pem = pem
         self._path = path
         self._urls: dict[str, None] = {}  # that were asked for, in their order
+        self._tried = 0
+        self._has_signed = False
 
     def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         """Answer at once."""
@@ -75,8 +77,22 @@ class GivenCertificate:
     def close(self) -> None:
         """Do nothing."""
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether it is worth trying the certificate for further tokens: no signature fits so far."""
+        return self.pem is not None and not self._has_signed and self._tried < _MOST
+
+    def note(self, *, fits: bool) -> None:
+        """Note whether the signature of one more token fits the certificate."""
+        self._tried += 1
+        self._has_signed |= fits
+
     def sentences(self) -> Iterator[str]:
-        """A warning if several URLs were asked for: tokens of the other signers then seem to be forged."""
+        """A warning if no signature fits, or several URLs were asked for: tokens of others then seem to be forged."""
+        if self._tried and not self._has_signed:
+            tokens = f"any of the {self._tried} tokens" if self._tried > 1 else "the only token"
+            yield f"warning: {self._path} did not sign {tokens} that it was tried for"
+            return
         if len(self._urls) < 2:
             return
         urls = list(self._urls)

@@ -29,6 +29,10 @@ from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.plain_text import plain
 
 _OF_CAPTURE = "the capture"
+_MORE = (
+    "the ladder says untrusted.untrusted-chain, as the filter does without a trust anchor: it stops there. What is said"
+    " here is what would still be wrong with one"
+)
 
 
 def explain_call(arguments: argparse.Namespace) -> int:
@@ -88,7 +92,7 @@ def _findings(message: SeenMessage, setup: Setup, source: NotedSource, missing: 
     if (record.outcome, record.detail) == (findings.outcome, findings.detail):
         return findings
     if record.detail == Detail.UNTRUSTED_CHAIN and not setup.trust.anchors:
-        return findings  # the anchor is not all that it lacks
+        return findings._replace(notes=(*findings.notes, _MORE))  # the anchor is not all that it lacks
     alone = f"by itself the INVITE is {findings.explanation.name}: what came before it made the difference"
     if not setup.rules.rules:
         alone = f"by {DEFAULTS} the INVITE is {findings.explanation.name}: the rules that were named are empty"

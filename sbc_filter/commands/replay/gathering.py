@@ -15,7 +15,7 @@ from sbc_filter.commands.replay.captures import Named
 from sbc_filter.commands.replay.examples import Examples, of_calls
 from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.commands.replay.html_report import HtmlReport
-from sbc_filter.commands.replay.signers import name_signers
+from sbc_filter.commands.replay.signers import Trial, name_signers
 from sbc_filter.config.settings import NetworkSettings
 from sbc_filter.numbering.numbering_plans import NANP, plan_named
 from sbc_filter.records.tally import numbered
@@ -31,17 +31,23 @@ SMALL = 50
 class Gathering:
     """Attach it to the shells of a replay. `calls` is None once there are more than `SMALL`, and no list is wanted.
 
-    From then on nothing is gathered: a replay of a large capture costs the time and memory that it cost without.
+    From then on nothing is gathered: a replay of a large capture costs the time and memory that it cost without. The
+    `trial` of a certificate hears of each message, until it is decided.
     """
 
     def __init__(
-        self, arguments: argparse.Namespace, network: NetworkSettings, supposed: Supposed = lambda: None
+        self,
+        arguments: argparse.Namespace,
+        network: NetworkSettings,
+        trial: Trial,
+        supposed: Supposed = lambda: None,
     ) -> None:
         self.calls: Calls | None = Calls(with_messages=0)
         self._arguments = arguments
         self._wanted = wants_list(arguments)
         self._listener = MessageListener(self._add, network.ports, supposed)
         self._plan = plan_named(network.numbering) or NANP
+        self._trial = trial
         self._shells: tuple[Replay | TcpReplay | HtmlReport, ...] = ()
         self.fault: NoSuchCall | None = None
         """Why no call is listed, though there are calls."""
@@ -50,10 +56,10 @@ class Gathering:
         """Hear of every message that these process."""
         if self._arguments.json and not self._wanted:
             self.calls = None
-            return
         self._shells = shells
-        for shell in shells:
-            shell.listener = self._listener
+        if self._listens:
+            for shell in shells:
+                shell.listener = self._listener
 
     def show(self, console: PlainConsole, source: CertificateSource, *, several: bool) -> None:
         """Print the list, if it is wanted or short."""
@@ -109,11 +115,16 @@ class Gathering:
             messages = numbered(self.calls.unlisted, "message")
             console.print(f"{messages} belong to calls after the first {len(self.calls)}, which are not listed")
 
+    @property
+    def _listens(self) -> bool:
+        return self.calls is not None or self._trial.is_open
+
     def _add(self, message: SeenMessage) -> None:
-        if self.calls is None:
-            return
-        self.calls.add(message)
-        if not self._wanted and len(self.calls) > SMALL:
-            self.calls = None
+        self._trial.add(message)
+        if self.calls is not None:
+            self.calls.add(message)
+            if not self._wanted and len(self.calls) > SMALL:
+                self.calls = None
+        if not self._listens:
             for shell in self._shells:
                 shell.listener = None

@@ -36,6 +36,7 @@ from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.commands.replay.html_report import HtmlReport
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
 from sbc_filter.commands.replay.replay_result import Reported, Result
+from sbc_filter.commands.replay.signers import Trial
 from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.call.network import Observation
@@ -81,7 +82,7 @@ def _replay(
     learners = _learners(outputs, configuration.certificates.tolerate)
     examples, analyses = Examples(), [] if analysis is None else [analysis]
     supposed = [each.supposed for each in analyses]
-    gathering = Gathering(arguments, configuration.network, *supposed)
+    gathering = Gathering(arguments, configuration.network, Trial(given), *supposed)
     counted = _to_all([tally, *learners.values()])
     sinks: list[Callable[[Record], None]] = [lambda record: counted(honest(record)), calls, examples, *analyses]
     sinks += [to_lines(sys.stdout)] if arguments.json else []
