@@ -255,20 +255,24 @@ def test_no_trunk_at_all(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == f"sbc-filter: {said}\n"
 
 
-def test_records_and_summary_are_printed_though_no_call_is_listed(
-    day: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_summary_is_printed_though_no_call_is_listed(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", str(day), "--json", "--outcome", "stale"]) == 1
-    *records, last = map(json.loads, capsys.readouterr().out.splitlines())
-    assert (len(records), "call" in records[-1], last["summary"]["invites"]) == (4, False, 4)
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert line["summary"]["invites"] == 4
 
 
 def test_a_line_of_json_for_each_call(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """After the records, and only if the list is asked for."""
+    """After the records of these calls, and only if the list is asked for."""
+    assert main(["replay", str(day), "--json"]) == 0
+    everything = capsys.readouterr().out.splitlines()
+    assert main(["replay", str(day), "--json", "--calls"]) == 0
+    assert capsys.readouterr().out.splitlines()[:4] == everything[:4]
     assert main(["replay", str(day), "--json", "--caller", FORGED]) == 0
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [next(iter(line)) for line in lines] == ["packet"] * 4 + ["call"] * 2 + ["summary"]
-    assert lines[4]["call"] == {
+    printed = capsys.readouterr().out.splitlines()
+    lines = [json.loads(line) for line in printed]
+    assert [next(iter(line)) for line in lines] == ["packet"] * 2 + ["call"] * 2 + ["summary"]
+    assert printed[:2] == [line for line in everything[:4] if json.loads(line)["orig"] == FORGED]
+    assert lines[2]["call"] == {
         "number": 2, "time": NOW + 3, "call_id": "call-2@carrier.example", "caller": FORGED, "called": CALLED,
         "request_uri": CALLED, "attest": "A", "spc": "1234", "signer": "SHAKEN 1234", "outcome": "invalid",
         "detail": "orig-mismatch", "treatment": "reject", "rule": "verify", "mode": "enforce", "trunk": "carrier",
@@ -393,3 +397,23 @@ def test_a_pager_that_ends_at_once_has_seen_enough(day: Path) -> None:
     lines = on_a_terminal(day.parent, "day.pcap", PAGER="false").splitlines()
     assert lines[-1] == "2 modified, 3 rejected, 3 answers sent"
     assert "Traceback" not in "".join(lines)
+
+
+def test_all_records_of_a_call_are_printed_also_those_of_rules_that_only_monitor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = captured(tmp_path, arriving(invite()), arriving(invite(caller=FORGED, number=2)))
+    monitor = '[[rule]]\nname = "watch"\nmode = "monitor"\naction = "verify"\n'
+    (tmp_path / "rules" / "verify.toml").write_text(monitor + RULES)
+    assert main(["replay", str(path), "--json", "--call-id", "call-2@*"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["packet"], line["rule"]) for line in lines[:-2]] == [(2, "watch"), (2, "verify")]
+
+
+def test_records_for_which_there_is_no_room(
+    day: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = open("/dev/full", "w+")  # noqa: SIM115 (the replay closes it)
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda *_, **__: full)
+    assert main(["replay", str(day), "--json", "--caller", FORGED]) == 1
+    assert "sbc-filter: the records cannot be kept in " in capsys.readouterr().err

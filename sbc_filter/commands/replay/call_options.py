@@ -37,6 +37,11 @@ def needs_signers(arguments: argparse.Namespace) -> bool:
     return bool(arguments.signer) or "signer" in (arguments.sort or "")
 
 
+def has_filter(arguments: argparse.Namespace) -> bool:
+    """Whether only some of the calls are wanted."""
+    return any(getattr(arguments, name) for name in FILTERS)
+
+
 def wants_list(arguments: argparse.Namespace) -> bool:
     """Whether the list is asked for, however many calls there are."""
-    return bool(arguments.calls or arguments.sort or any(getattr(arguments, name) for name in FILTERS))
+    return bool(arguments.calls or arguments.sort or has_filter(arguments))

@@ -1,6 +1,7 @@
 """Gathers the calls of a replay, as long as they are wanted, and shows them."""
 
 import argparse
+import contextlib
 
 from sbc_filter.calls.calls import Calls
 from sbc_filter.calls.listener import MessageListener, Supposed
@@ -10,12 +11,13 @@ from sbc_filter.capture.tcp.tcp_replay import TcpReplay
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.commands.replay.call_filter import NoSuchCall, chosen, unmatched
 from sbc_filter.commands.replay.call_list import lines, to_json
-from sbc_filter.commands.replay.call_options import needs_signers, wants_list
+from sbc_filter.commands.replay.call_options import has_filter, needs_signers, wants_list
 from sbc_filter.commands.replay.captures import Named
 from sbc_filter.commands.replay.examples import Examples, of_calls
 from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.commands.replay.html_report import HtmlReport
 from sbc_filter.commands.replay.signers import Trial, name_signers
+from sbc_filter.commands.replay.spooled import SpooledRecords
 from sbc_filter.config.settings import NetworkSettings
 from sbc_filter.numbering.numbering_plans import NANP, plan_named
 from sbc_filter.records.tally import numbered
@@ -40,14 +42,17 @@ class Gathering:
         arguments: argparse.Namespace,
         network: NetworkSettings,
         trial: Trial,
+        stack: contextlib.ExitStack,
         supposed: Supposed = lambda: None,
     ) -> None:
+        """With `--json` and a filter, records are kept until it is known whose they are; `stack` removes the copy."""
         self.calls: Calls | None = Calls(with_messages=0)
         self._arguments = arguments
         self._wanted = wants_list(arguments)
         self._listener = MessageListener(self._add, network.ports, supposed)
         self._plan = plan_named(network.numbering) or NANP
         self._trial = trial
+        self._records = SpooledRecords(stack) if arguments.json and has_filter(arguments) else None
         self._shells: tuple[Replay | TcpReplay | HtmlReport, ...] = ()
         self.fault: NoSuchCall | None = None
         """Why no call is listed, though there are calls."""
@@ -77,6 +82,8 @@ class Gathering:
         for sentence in unknown:
             console.print(plain(sentence))
         if self._arguments.json:
+            for line in () if self._records is None else self._records.of(found):
+                print(line, end="")
             for call in found:
                 print(to_json(call))
         elif found:
@@ -122,7 +129,9 @@ class Gathering:
     def _add(self, message: SeenMessage) -> None:
         self._trial.add(message)
         if self.calls is not None:
-            self.calls.add(message)
+            call = self.calls.add(message)
+            if call is not None and self._records is not None:
+                self._records.add(call, message)
             if not self._wanted and len(self.calls) > SMALL:
                 self.calls = None
         if not self._listens:

@@ -28,6 +28,7 @@ from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.advice import advise, to_dict
 from sbc_filter.commands.replay.analysis import Analysis, files_that_apply, judged_by_defaults, read_setup
+from sbc_filter.commands.replay.call_options import has_filter
 from sbc_filter.commands.replay.captures import Named, find_captures, folders_of, opened
 from sbc_filter.commands.replay.examples import Examples
 from sbc_filter.commands.replay.frames import Clock, with_progress
@@ -82,11 +83,11 @@ def _replay(
     learners = _learners(outputs, configuration.certificates.tolerate)
     examples, analyses = Examples(), [] if analysis is None else [analysis]
     supposed = [each.supposed for each in analyses]
-    gathering = Gathering(arguments, configuration.network, Trial(given), *supposed)
     counted = _to_all([tally, *learners.values()])
     sinks: list[Callable[[Record], None]] = [lambda record: counted(honest(record)), calls, examples, *analyses]
-    sinks += [to_lines(sys.stdout)] if arguments.json else []
+    sinks += [to_lines(sys.stdout)] if arguments.json and not has_filter(arguments) else []
     with contextlib.ExitStack() as stack:
+        gathering = Gathering(arguments, configuration.network, Trial(given), stack, *supposed)
         stack.enter_context(reporting_interrupts(writes=bool(arguments.out or arguments.html)))
         captures = stack.enter_context(opened(named))
         title, applies = named.title(captures), list(what_applies(setup, named, captures, analysis is not None))
