@@ -39,6 +39,7 @@ SETTINGS = (
     '[trunks.carrier]\naddresses = ["192.0.2.7"]\n'
 )
 RULES = '[[rule]]\nname = "verify"\naction = "verify"\n[rule.on]\ninvalid = "reject"\n'
+RESULTS = "invalid.orig-mismatch, passed, no-identity.absent"
 FORGED, OTHER = "13125550123", "12155550300"
 HEADING = "Call Time (UTC) Peer From To Attest Signer Outcome Token of Treatment Rule Response Packets"
 
@@ -80,10 +81,10 @@ def day(tmp_path: Path) -> Path:
 
 
 def shown(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> list[str]:
-    """The lines of standard output between the configuration and the title of the summary, with single blanks."""
+    """The lines of standard output between the configuration and the summary, if there is one, with single blanks."""
     assert main(["replay", *words]) == code
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    title = next(at for at, line in enumerate(lines) if "INVITE" in line)
+    title = next((at for at, line in enumerate(lines) if "INVITE" in line), len(lines))
     return [line for line in lines[1:title] if line]
 
 
@@ -123,6 +124,10 @@ def test_the_summary_names_examples(day: Path, capsys: pytest.CaptureFixture[str
         (["--calls"], [1, 2, 3, 4]),
         (["--outcome", "invalid"], [2, 3]),
         (["--outcome", "orig-*", "--outcome", "no-identity.absent"], [2, 3, 4]),
+        (["--outcome", "orig-*,no-identity.absent"], [2, 3, 4]),
+        (["--outcome", " passed , absent,"], [1, 4]),
+        (["--caller", "3125550123, +1 (215) 555-0100"], [1, 2, 3, 4]),
+        (["--call-id", "call-1@*,call-3@*", "--peer", f"198.51.*,{CARRIER}"], [1, 3]),
         (["--caller", "+1312*"], [2, 3]),
         (["--caller", "+1 (312) 555-0123"], [2, 3]),
         (["--caller", "1.312.555*"], [2, 3]),
@@ -213,6 +218,21 @@ def test_what_a_filter_leaves_out_is_said(day: Path, capsys: pytest.CaptureFixtu
     assert lines[-1] == "1 call of 4 listed"
 
 
+@pytest.mark.parametrize("configured", [True, False])
+def test_with_a_filter_only_the_list_is_printed(
+    configured: bool, day: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And how many calls it has, also if it has all of them; the summary is about the whole capture."""
+    if not configured:
+        (day.parent / "sbc-filter.toml").unlink()
+    for pattern, number in ((FORGED, 2), ("*", 4)):
+        assert main(["replay", str(day), "--caller", pattern]) == 0
+        first, blank, *rest = capsys.readouterr().out.splitlines()
+        assert (first.startswith("configuration: "), blank, len(rest)) == (True, "", 1 + number + 2)
+        assert rest[0].split() == HEADING.split()
+        assert rest[-2:] == ["", f"{number} calls of 4 listed"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentences"),
     [
@@ -227,6 +247,15 @@ def test_what_a_filter_leaves_out_is_said(day: Path, capsys: pytest.CaptureFixtu
             [f"--caller '1312555012*23': no call has it; the capture has {CALLER}, {FORGED}"],
         ),
         (["--trunk", "x", "--outcome", "invalid"], ["--trunk 'x': no call has it; the capture has carrier"]),
+        (
+            ["--caller", "1999,1888,1312*", "--outcome", "passed"],
+            [
+                f"--caller '1999': no call has it; the capture has {CALLER}, {FORGED}",
+                f"--caller '1888': no call has it; the capture has {CALLER}, {FORGED}",
+            ],
+        ),
+        (["--outcome", ","], [f"--outcome ',': no call has it; the capture has {RESULTS}"]),
+        (["--signer", "1234,x"], ["--signer '1234,x': no call has it; the capture has 1234 SHAKEN 1234"]),
         (["--signer", "x"], ["--signer 'x': no call has it; the capture has 1234 SHAKEN 1234"]),
         (
             ["--call-id", "-"],

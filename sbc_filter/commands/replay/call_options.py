@@ -18,7 +18,11 @@ ORDERS = ("time", "from", "to", "attestation", "signer", "outcome", "treatment",
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """Declare the options that choose calls. Each of them asks for the list."""
-    group = parser.add_argument_group("the list of calls", "A PATTERN may have *. Options of one name: any of them.")
+    group = parser.add_argument_group(
+        "the list of calls",
+        "A PATTERN may have *. Several, with commas between them or in options of one name: any of them. With a"
+        " PATTERN, only the list is printed.",
+    )
     group.add_argument("--calls", action="store_true", help="list all calls; a small capture is listed without it")
     for name, what in FILTERS.items():
         option = f"--{name.replace('_', '-')}"

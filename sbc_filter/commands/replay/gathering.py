@@ -114,7 +114,7 @@ class Gathering:
         """What the list does not show."""
         if self.calls is None:
             return
-        if self._wanted and listed < len(self.calls):
+        if listed and has_filter(self._arguments):
             console.print(f"{numbered(listed, 'call')} of {len(self.calls)} listed")
         elif self._wanted and not listed:
             console.print("There are no calls.")

@@ -119,9 +119,10 @@ def _replay(
             html.write(console, setup, result, named, applies, source, given_options(arguments), given)
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
-    report(console, result, json=arguments.json, brief=gathering.fault is not None)
+    only_list = has_filter(arguments)
+    report(console, result, json=arguments.json, brief=only_list or gathering.fault is not None)
     gathering.raise_fault()
-    if analysis is not None and not arguments.json:
+    if analysis is not None and not arguments.json and not only_list:
         advise(console, analysis, arguments, named.words)
     return int(unseen.has_invites or bool(captures.faults))
 

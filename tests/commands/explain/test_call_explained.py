@@ -302,7 +302,8 @@ def test_the_evidence_of_a_message(tmp_path: Path, capsys: pytest.CaptureFixture
     captured(tmp_path)
     (tmp_path / "call.sip").write_bytes(GOOD)
     bundle = tmp_path / "evidence.zip"
-    lines(capsys, str(tmp_path / "call.sip"), "--from", CARRIER, "--bundle", str(bundle), code=0)
+    shown = lines(capsys, str(tmp_path / "call.sip"), "--from", CARRIER, "--bundle", str(bundle), code=0)
+    assert shown[-1] == f"evidence written to {bundle}"
     with zipfile.ZipFile(bundle) as archive:
         assert archive.read("received.sip") == GOOD
         assert b"verstat=TN-Validation-Passed" in archive.read("forwarded.sip")
@@ -329,7 +330,16 @@ def test_evidence_does_not_overwrite_another_file(tmp_path: Path, capsys: pytest
     said = f"--bundle {capture} is there, and not a ZIP file: name another file, it is not overwritten"
     assert capsys.readouterr().err == f"sbc-filter: {said}\n"
     assert Path(capture).read_bytes() == before
-    assert [main(["explain", capture, "1", "--bundle", str(bundle)]) for _ in range(2)] == [0, 0]
+    written = f"evidence of call 1 written to {bundle}"
+    assert lines(capsys, capture, "1", "--bundle", str(bundle), code=0)[-2:] == ["", written]
+    again = lines(capsys, capture, "1", "--bundle", str(bundle), code=0)
+    assert again[-1] == f"{written}; the file that was there is overwritten"
+    bundle.unlink()
+    assert main(["explain", capture, "1", "--bundle", str(bundle), "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["outcome"] == "passed"
+    assert printed.err == f"{written}\n"
+    assert "written" not in " ".join(lines(capsys, capture, "1", code=0))
 
 
 def test_evidence_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
