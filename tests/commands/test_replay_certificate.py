@@ -14,9 +14,13 @@ from cryptography.x509 import CertificateBuilder, Name, NameAttribute, NameOID
 from support.calls import LAB, MAKER, NOW, VERIFY, arriving, claims, identity, invite
 from support.captures import write
 
+from sbc_filter.calls.seen_message import SeenMessage
 from sbc_filter.capture.frame import Frame
+from sbc_filter.certificates.given_certificate import GivenCertificate
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.cli import main
+from sbc_filter.commands.replay.signers import Trial
+from sbc_filter.engine.record import Record
 from sbc_filter.lab.certificate_maker import X5U, key_pem, pem
 
 SPOOFED = invite(identity(), caller="13125550123", number=2)
@@ -258,6 +262,18 @@ def test_each_token_is_tried_once_also_in_a_capture_that_is_not_listed(capsys: p
     assert said in capsys.readouterr().out
     main(["replay", "my.pcap", "--certificate", "boss.pem", "--json"])
     assert said in capsys.readouterr().err
+
+
+def test_tokens_that_cannot_be_checked_do_not_fill_the_memory() -> None:
+    """Each is of another algorithm: PyJWT does not check its signature, whatever the certificate."""
+    given = GivenCertificate(Path("boss.pem"), BOSS)
+    trial, numbers = Trial(given), iter(range(10_000))
+    record = Record(NOW, "192.0.2.7:5060", "192.0.2.1:5060", "udp", outcome="invalid", x5u=X5U)
+    while trial.is_open:
+        message = invite(identity(claims(origid=str(next(numbers))), jose={"alg": "RS256"}))
+        trial.add(SeenMessage(1, None, NOW, record.src, record.dst, "udp", message, record=record))
+    assert next(numbers) == 2000
+    assert list(given.sentences()) == []
 
 
 def test_a_call_with_two_tokens_names_the_one_that_does_not_fit(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """Who signed: service provider code and subject of the certificate behind an x5u, and whether one certificate did."""
 
 from collections.abc import Iterable
+from hashlib import blake2b
 
 from cryptography.x509 import NameOID
 
@@ -19,6 +20,7 @@ from sbc_filter.pki.x5u import check_x5u
 from sbc_filter.stir.verification import MAX_IDENTITIES
 
 _MOST = 500  # URLs that are looked up
+_MOST_TOKENS = 2000  # that are tried
 _LONGEST = 64  # characters of a name
 _Signer = tuple[str | None, str | None]
 
@@ -44,8 +46,8 @@ class Trial:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is something to try."""
-        return self._given.is_in_doubt
+        """Whether there is something to try. Tokens that cannot be checked count here, so that memory is bounded."""
+        return self._given.is_in_doubt and len(self._tried) < _MOST_TOKENS
 
     def add(self, message: SeenMessage) -> None:
         """Try it for each token of the message that is new."""
@@ -54,8 +56,9 @@ class Trial:
             return
         for value in IDENTITY.findall(unfolded(message.received))[:MAX_IDENTITIES]:
             token = value.partition(b";")[0].strip()
-            if self.is_open and token not in self._tried:
-                self._tried.add(token)
+            digest = blake2b(token, digest_size=16).digest()
+            if self.is_open and digest not in self._tried:
+                self._tried.add(digest)
                 signature = plain_reading(token, self._given.pem).signature
                 if signature.startswith((FITS, DOES_NOT_FIT)):
                     self._given.note(fits=signature == FITS)
