@@ -94,6 +94,11 @@ class Gathering:
         if not self._arguments.json:
             self._say(console, len(found))
 
+    @property
+    def is_all(self) -> bool:
+        """Whether the list, or why there is none, is all that is wanted: the summary is about the whole capture."""
+        return self.fault is not None or has_filter(self._arguments)
+
     def raise_fault(self) -> None:
         """Raise `fault`, if there is one."""
         if self.fault is not None:

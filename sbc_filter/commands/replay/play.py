@@ -77,9 +77,7 @@ def _replay(
     given = given_certificate(arguments.certificate, setup)
     tally, unseen = Tally(), Unseen(ports)
     survey, calls = Survey(ports, unseen), RecordSurvey(unseen, sbc=bool(configuration.network.sbc))
-    # Standard output is reserved for records or for a file that goes there.
-    taken = arguments.json or any(own_descriptor(out) == 1 for out in outputs.values())
-    console = PlainConsole(stderr=taken)
+    console = _console(arguments, outputs)
     learners = _learners(outputs, configuration.certificates.tolerate)
     examples, analyses = Examples(), [] if analysis is None else [analysis]
     supposed = [each.supposed for each in analyses]
@@ -119,12 +117,16 @@ def _replay(
             html.write(console, setup, result, named, applies, source, given_options(arguments), given)
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
-    only_list = has_filter(arguments)
-    report(console, result, json=arguments.json, brief=only_list or gathering.fault is not None)
+    report(console, result, json=arguments.json, brief=gathering.is_all)
     gathering.raise_fault()
-    if analysis is not None and not arguments.json and not only_list:
+    if analysis is not None and not (arguments.json or gathering.is_all):
         advise(console, analysis, arguments, named.words)
     return int(unseen.has_invites or bool(captures.faults))
+
+
+def _console(arguments: argparse.Namespace, outputs: Mapping[str, Path]) -> PlainConsole:
+    """Standard output, unless it is reserved for records or for a file that goes there."""
+    return PlainConsole(stderr=arguments.json or any(own_descriptor(out) == 1 for out in outputs.values()))
 
 
 def _to_all(sinks: Iterable[Callable[[Record], None]]) -> Callable[[Record], None]:
