@@ -8,7 +8,6 @@ from pathlib import Path
 from sbc_filter.assembly.setup import Setup, prepare
 from sbc_filter.calls.proposal import scout
 from sbc_filter.commands.explain.judge import DEFAULTS
-from sbc_filter.commands.explain.material import NotExplained
 from sbc_filter.commands.replay.analysis import (
     counted_rules,
     judged_by_defaults,
@@ -18,11 +17,9 @@ from sbc_filter.commands.replay.analysis import (
 )
 from sbc_filter.commands.replay.captures import Named, folders_of, opened
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
-from sbc_filter.errors import Problem, reason
-from sbc_filter.system.files import read_file
+from sbc_filter.errors import Problem
 
 _SBC = "192.0.2.1"  # where the configuration does not name the SBC
-_LONGEST = 64 * 1024  # bytes of --certificate
 
 
 def read_setup(
@@ -71,11 +68,3 @@ def _missing(setup: Setup) -> list[str]:
     elif not setup.trust.crls:
         missing.append("no CRL: revocation is not known ([trust].crls)")
     return [*missing, *map(str, setup.remarks)]
-
-
-def read_certificate(path: Path | None) -> bytes | None:
-    """The chain of `--certificate`; `NotExplained` if it cannot be read."""
-    try:
-        return None if path is None else read_file(path, _LONGEST)
-    except OSError as error:
-        raise NotExplained(f"{path} cannot be read: {reason(error)}") from None

@@ -111,7 +111,8 @@ class Analysis:
     def core(self, engine: Engine, ask: Callable[[Need], AnyAnswer]) -> Supposing:
         """The engine that the shells of the replay talk to in the place of this one."""
         found = {} if self._noted is None else self._noted.found
-        self._core = Supposing(engine, self.setup.engine(b"second", nothing_waits=True), ask, found)
+        second = self.setup.engine(b"second", nothing_waits=True)
+        self._core = Supposing(engine, second, ask, found, self.setup.trust)
         return self._core
 
     def supposed(self) -> Record | None:

@@ -23,8 +23,7 @@ from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.tcp.tcp_replay import TRANSPORT, TcpReplay
 from sbc_filter.capture.unseen import Unseen
 from sbc_filter.capture.writer import CaptureWriter
-from sbc_filter.certificates.folder import read_pem
-from sbc_filter.certificates.given_certificate import GivenCertificate
+from sbc_filter.certificates.given_certificate import GivenCertificate, read_given
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.advice import advise, to_dict
@@ -40,6 +39,7 @@ from sbc_filter.commands.replay.analysis import (
     read_setup,
     what_is_taken,
 )
+from sbc_filter.commands.replay.call_options import has_filter
 from sbc_filter.commands.replay.captures import Named, find_captures, folders_of, opened
 from sbc_filter.commands.replay.examples import Examples
 from sbc_filter.commands.replay.frames import Clock, with_progress
@@ -48,12 +48,13 @@ from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.commands.replay.html_report import HtmlReport
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
 from sbc_filter.commands.replay.replay_result import Reported, Result
+from sbc_filter.commands.replay.signers import Trial
 from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import AnyAnswer, Need
-from sbc_filter.errors import EnvironmentFault, FetchError, UsageFault, reason
+from sbc_filter.errors import EnvironmentFault, UsageFault, reason
 from sbc_filter.records.tally import Tally, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
 from sbc_filter.system.plain_console import PlainConsole
@@ -91,25 +92,24 @@ def _replay(
     analysis: Analysis | None = None,
 ) -> int:
     configuration, ports = setup.configuration, setup.configuration.network.ports
+    given = given_certificate(arguments.certificate, setup)
     tally, unseen = Tally(), Unseen(ports)
     survey, calls = Survey(ports, unseen), RecordSurvey(unseen, sbc=bool(configuration.network.sbc))
-    # Standard output is reserved for records or for a file that goes there.
-    taken = arguments.json or any(own_descriptor(out) == 1 for out in outputs.values())
-    console = PlainConsole(stderr=taken)
+    console = _console(arguments, outputs)
     learners = _learners(outputs, configuration.certificates.tolerate)
     analyses = [] if analysis is None else [analysis]
     supposed = [each.supposed for each in analyses]
-    examples, gathering = Examples(*supposed), Gathering(arguments, configuration.network, *supposed)
+    examples = Examples(*supposed)
     counted = _to_all([tally, *learners.values()])
     sinks: list[Callable[[Record], None]] = [lambda record: counted(honest(record)), calls, examples, *analyses]
-    sinks += [to_lines(sys.stdout)] if arguments.json else []
+    sinks += [to_lines(sys.stdout)] if arguments.json and not has_filter(arguments) else []
     with contextlib.ExitStack() as stack:
+        gathering = Gathering(arguments, configuration.network, Trial(given), stack, *supposed)
         stack.enter_context(reporting_interrupts(writes=bool(arguments.out or arguments.html)))
         captures = stack.enter_context(opened(named))
         title, applies = named.title(captures), list(what_applies(setup, named, captures, assumed, arguments.rules))
         console.print(*applies, sep="\n")
         clock = Clock(arguments.at)
-        given = given_certificate(arguments.certificate)
         source = source_of(configuration.certificates, arguments.fetch, clock, console, stack, given)
         source = source if analysis is None else analysis.noting(source)
         needs = stack.enter_context(contextlib.closing(Needs(source, {}, clock)))  # delegates sign no calls of the past
@@ -136,11 +136,16 @@ def _replay(
             html.write(console, setup, result, named, applies, source, given_options(arguments), given)
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
-    report(console, result, json=arguments.json, brief=gathering.fault is not None)
+    report(console, result, json=arguments.json, brief=gathering.is_all)
     gathering.raise_fault()
-    if analysis is not None and not arguments.json:
+    if analysis is not None and not (arguments.json or gathering.is_all):
         advise(console, analysis, arguments, named.words)
     return int(unseen.has_invites or bool(captures.faults))
+
+
+def _console(arguments: argparse.Namespace, outputs: Mapping[str, Path]) -> PlainConsole:
+    """Standard output, unless it is reserved for records or for a file that goes there."""
+    return PlainConsole(stderr=arguments.json or any(own_descriptor(out) == 1 for out in outputs.values()))
 
 
 def _to_all(sinks: Iterable[Callable[[Record], None]]) -> Callable[[Record], None]:
@@ -185,13 +190,9 @@ def report(console: PlainConsole, result: Reported, *, json: bool, brief: bool =
         print(f"sbc-filter: {plain_lines(fault)}", file=sys.stderr)
 
 
-def given_certificate(path: Path | None) -> GivenCertificate:
-    """The source of `--certificate`, which may be absent; `CaptureError` if the file cannot be read."""
-    try:
-        return GivenCertificate(path, None if path is None else read_pem(path))
-    except (OSError, FetchError) as error:
-        fault = reason(error) if isinstance(error, OSError) else str(error)
-        raise CaptureError(f"{path} cannot be read: {fault}") from None
+def given_certificate(path: Path | None, setup: Setup) -> GivenCertificate:
+    """The source of `--certificate`, which may be absent; `UnusableCertificate` if the file is not a certificate."""
+    return GivenCertificate(path, read_given(path, setup.trust.tolerate))
 
 
 def source_of(

@@ -50,6 +50,7 @@ def compare(arguments: argparse.Namespace) -> int:
         stack.enter_context(reporting_interrupts(writes=False))
         setups = Setups.read(file, arguments, named, stack)
         now, then, named = setups.now, setups.then, setups.named
+        given = given_certificate(arguments.certificate, now)
         ports = now.configuration.network.ports
         unseen = Unseen(ports)
         calls = RecordSurvey(unseen, sbc=bool(now.configuration.network.sbc))
@@ -59,7 +60,6 @@ def compare(arguments: argparse.Namespace) -> int:
         applies = what_applies(now, named, captures, first, arguments.rules, without_rules=_NO_RULES)
         console.print(*applies, *setups.last_lines(arguments.diff), sep="\n")
         clock = Clock(arguments.at)
-        given = given_certificate(arguments.certificate)
         source = source_of(now.configuration.certificates, arguments.fetch, clock, console, stack, given)
         needs = Needs(source, {}, clock)
         stack.callback(needs.close)
