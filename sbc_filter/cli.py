@@ -6,11 +6,13 @@ Only the module of the command that was asked for is imported, and only when it 
 import argparse
 import difflib
 import importlib
+import os
 import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from itertools import starmap, takewhile
+from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
 from sbc_filter import __version__
@@ -18,9 +20,11 @@ from sbc_filter.commands import COMMANDS
 from sbc_filter.errors import ConfigurationError, EnvironmentFault, FilterError, UsageFault
 from sbc_filter.system import signals, streams
 from sbc_filter.system.plain_text import plain_lines
+from sbc_filter.system.shell_words import path_word
 
 GOOD, NO, USAGE, ENVIRONMENT = 0, 1, 2, 3
 
+_COMMAND = "COMMAND"
 _CODES: dict[type[FilterError], int] = {UsageFault: USAGE, EnvironmentFault: ENVIRONMENT}
 _DESCRIPTION = """\
 STIR/SHAKEN for a session border controller that does not support it. Calls
@@ -119,10 +123,23 @@ def _understood(words: Sequence[str]) -> argparse.Namespace:
         command = cast(_Command, importlib.import_module(f"sbc_filter.commands.{name}"))
         command.add_arguments(parsers[name])
         parsers[name].set_defaults(run=command.run)
+        _refuse_unknown(parsers[name], words[words.index(name) + 1 :])
     return top.parse_args(words)
 
 
-def _grammar() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+def _refuse_unknown(parser: "_Parser", words: Sequence[str]) -> None:
+    """Raise `UsageFault` for the first option that the command does not have: argparse names it last, if at all."""
+    chosen = parser.chosen_by(words)
+    options = [option for each in chosen for option in each.options]
+    for word in takewhile(lambda each: each != "--", words):
+        option = word.partition("=")[0]
+        if option.startswith("--") and not any(each.startswith(option) for each in options):
+            near = difflib.get_close_matches(option, options, 1)
+            hint = f"did you mean {near[0]}?" if near else f"`{chosen[-1].prog} --help` lists the options"
+            raise UsageFault(f"unknown option {option}; {hint}")
+
+
+def _grammar() -> tuple["_Parser", dict[str, "_Parser"]]:
     """The parser of the whole line, and one for each command, still without its arguments."""
     top = _Parser(
         prog="sbc-filter",
@@ -132,8 +149,8 @@ def _grammar() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
         formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
     )
-    commands = top.add_subparsers(prog=top.prog, metavar="COMMAND", required=True, help=argparse.SUPPRESS)
-    parsers: dict[str, argparse.ArgumentParser] = {}
+    commands = top.add_subparsers(prog=top.prog, metavar=_COMMAND, required=True, help=argparse.SUPPRESS)
+    parsers: dict[str, _Parser] = {}
     for title, group in COMMANDS.items():
         top.add_argument_group(title, "\n".join(starmap(_entry, group.items())))
         for name, sentence in group.items():
@@ -172,9 +189,29 @@ class _Parser(argparse.ArgumentParser):
             streams.abandon(sys.stderr)
             sys.exit(USAGE)
 
+    @property
+    def options(self) -> list[str]:
+        """All options, with their hyphens."""
+        return list(self._option_string_actions)
+
+    def chosen_by(self, words: Sequence[str]) -> list["_Parser"]:
+        """This parser, and behind it the one for the action that the words choose."""
+        actions = [each for each in self._actions if isinstance(each, argparse._SubParsersAction)]
+        chosen = [action.choices[each] for action in actions for each in words if each in action.choices]
+        return [self, *chosen[:1]]
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is None or value in action.choices:
             return
         near = difflib.get_close_matches(value, action.choices, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(action.choices)}"
+        if action.metavar == _COMMAND and os.path.isfile(value):
+            hint = f"did you mean `sbc-filter {_command_for(value)} {path_word(value)}`?"
         raise argparse.ArgumentError(action, f"there is no {value!r}: {hint}")
+
+
+def _command_for(path: str) -> str:
+    """The command that takes this file."""
+    from sbc_filter.commands.explain.material import is_capture  # only now, since it imports much
+
+    return "replay" if is_capture(Path(path)) else "explain"

@@ -1,5 +1,6 @@
 """The command line as its users meet it: exit codes, one sentence for each mistake."""
 
+import contextlib
 import os
 import pty
 import subprocess
@@ -59,7 +60,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["help", "nonsense"],
         ["certificates"],
         ["certificates", "fetch", "https://x.example/é.pem"],
-        ["certificates", "purge", "--everything"],
         ["sign", "x.sip", "--to", "nowhere"],
         ["pki", "x", "--spc", "12-4"],
         ["pki", "x", "--x5u", "http://certificates.example.org/shaken.pem"],
@@ -129,6 +129,67 @@ def test_a_mistyped_command(arguments: list[str], sentence: str, capsys: pytest.
         main(arguments)
     assert stopped.value.code == 2
     assert capsys.readouterr().err.endswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("replay x.pcap --caler 1", "unknown option --caler; did you mean --caller?"),
+        ("replay x.pcap --caler=1", "unknown option --caler; did you mean --caller?"),
+        ("replay --jsn", "unknown option --jsn; did you mean --json?"),
+        ("explain x.pcap 1 --certifcate c.pem", "unknown option --certifcate; did you mean --certificate?"),
+        ("observe --fro 1h", "unknown option --fro; did you mean --for?"),
+        ("certificates list --conifg x", "unknown option --conifg; did you mean --config?"),
+        ("certificates purge --exipred", "unknown option --exipred; did you mean --expired?"),
+        (
+            "certificates purge --everything",
+            "unknown option --everything; `sbc-filter certificates purge --help` lists the options",
+        ),
+        ("check --xyzzy", "unknown option --xyzzy; `sbc-filter check --help` lists the options"),
+    ],
+)
+def test_a_misspelt_option(words: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words.split()) == 2
+    assert capsys.readouterr().err == f"sbc-filter: {sentence}\n"
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_each_command_suggests_its_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--hepl"]) == 2
+    assert capsys.readouterr().err == "sbc-filter: unknown option --hepl; did you mean --help?\n"
+
+
+@pytest.mark.parametrize("words", [["replay", "--", "--caler"], ["replay", "--cert=c.pem", "none"]])
+def test_what_is_not_a_misspelt_option(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """What stands behind `--` is a file. An option that is cut short is refused only if it could be two."""
+    with contextlib.suppress(SystemExit):
+        main(words)
+    assert "unknown option" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "command"),
+    [
+        ("my.pcap", b"\xd4\xc3\xb2\xa1" + bytes(20), "replay my.pcap"),
+        ("my calls.pcap", b"\xd4\xc3\xb2\xa1" + bytes(20), "replay 'my calls.pcap'"),
+        ("replay.pcap", b"\xd4\xc3\xb2\xa1" + bytes(20), "replay replay.pcap"),
+        ("call.sip", b"INVITE sip:1@example.org SIP/2.0\r\n", "explain call.sip"),
+    ],
+)
+def test_a_file_in_place_of_a_command(
+    name: str,
+    content: bytes,
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(content)
+    with pytest.raises(SystemExit) as stopped:
+        main([name])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.endswith(f"there is no {name!r}: did you mean `sbc-filter {command}`?\n")
 
 
 SLOW = {"scapy", "cryptography", "requests", "urllib3", "rich", "jwt", "netfilterqueue", "pkcs11"}

@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from sbc_filter.assembly.bypass_files import BypassFiles
 from sbc_filter.assembly.credentials import read_credentials
@@ -34,6 +35,7 @@ from sbc_filter.trust.crl_shelf import CrlShelf
 from sbc_filter.trust.trust_files import TrustFiles
 
 _LOG = logging.getLogger(__name__)
+_NONE: Mapping[str, Credential] = MappingProxyType({})
 NO_SBC = "is missing: the rules tell by the SBC's addresses which calls arrive and which leave"
 
 
@@ -184,6 +186,7 @@ def prepare(
     problems: Sequence[Problem] = (),
     shelf: CrlShelf | None = None,
     needs_anchors: bool = True,
+    assumed: Mapping[str, Credential] = _NONE,
 ) -> Setup:
     """Read all files that the configuration names; `ConfigurationError` with every problem of all of them.
 
@@ -191,6 +194,7 @@ def prepare(
     our keys: what cannot be read of our credentials is only a remark. `problems` are those
     of the configuration itself. Problems that only follow from them are not reported. `shelf`: see `TrustFiles`.
     `needs_anchors`: rules that verify need a trust anchor; False where the caller says itself that there is none.
+    `assumed`: credentials in addition to those of the configuration.
     """
     known, found = problems, list(problems)
     file = configuration.file or "configuration"
@@ -207,7 +211,8 @@ def prepare(
         for name, text in files.items():
             parse_toml(name, text, found)
         raise ConfigurationError(found)
-    names = {*configuration.credentials, *configuration.remote}
+    credentials |= assumed
+    names = {*configuration.credentials, *configuration.remote, *assumed}
     ruleset, trunks = read_rules(
         files, _reader(base), found, names, configuration.trunks, configuration.verifiers, configuration.file
     )

@@ -59,6 +59,10 @@ class Tally:
             if kind.mode != "monitor" and kind.detail != Detail.REASON_REMOVED
         )
 
+    @property
+    def _only_invites(self) -> bool:
+        return not self.others and all(kind.detail != Detail.REASON_REMOVED for kind in self.kinds)
+
     def print(self, console: PlainConsole) -> None:
         """Print a table, most frequent first, and a second table for rules in monitor mode."""
         ordered = sorted(self.kinds.items(), key=lambda entry: (-entry[1], entry[0]))
@@ -70,8 +74,9 @@ class Tally:
             if watched:
                 console.print("Rules in monitor mode would have:")
                 console.print()
-            names = [*(name.capitalize() for name in Kind._fields), "Calls"]
-            console.print(PlainTable(names, [[*kind, count] for kind, count in rows], right=["Calls"]))
+            counted = "INVITEs" if self._only_invites else "Messages"
+            names = [*(name.capitalize() for name in Kind._fields), counted]
+            console.print(PlainTable(names, [[*kind, count] for kind, count in rows], right=[counted]))
 
 
 def _mode(record: Record) -> str:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from math import floor
 from typing import NamedTuple
 
+from sbc_filter.calls.call import is_bad
 from sbc_filter.calls.could_be_signed import COULD_BE_SIGNED
 from sbc_filter.engine.record import printable
 from sbc_filter.explanations.explanation import Explanation
@@ -13,7 +14,7 @@ from sbc_filter.explanations.table import explanation_of
 from sbc_filter.outcomes import Outcome
 from sbc_filter.report.contents import Line
 from sbc_filter.report.octets import cut
-from sbc_filter.report.selection import fails
+from sbc_filter.report.selection import fails, lacks, urgency
 
 SHOWN = 12  # values of a breakdown; the others are one more
 _BUCKETS = 60  # at most, over time
@@ -83,12 +84,13 @@ class OverTime(NamedTuple):
 
 
 class Cause(NamedTuple):
-    """A result with which calls fail: how many, what it means, and the first of these calls."""
+    """A result that is not a good one: how many calls have it, what it means, and the first of these calls."""
 
     result: str
     calls: int
     explanation: Explanation
     examples: Sequence[int]
+    fails: bool
 
 
 def breakdowns(lines: Sequence[Line]) -> list[Breakdown]:
@@ -146,17 +148,28 @@ def over_time(lines: Sequence[Line]) -> OverTime:
 
 
 def causes(lines: Iterable[Line], examples: int = 3) -> list[Cause]:
-    """Why calls fail, the most frequent cause first."""
-    found: dict[str, list[int]] = {}
+    """The results to look at, in the order of `urgency`, and the most frequent first."""
+    found: dict[str, list[Line]] = {}
     counts: Counter[str] = Counter()
-    explained: dict[str, Explanation] = {}
+    lacking: Counter[str] = Counter()
     for line in lines:
-        if fails(line.outcome):
-            numbers = found.setdefault(line.result, [])
+        if line.outcome and is_bad(line.outcome):
             counts[line.result] += 1
-            if len(numbers) < examples:
-                numbers.append(line.number)
-            if line.result not in explained:
-                explained[line.result] = explanation_of(line.outcome, line.detail or None)
-    ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
-    return [Cause(result, count, explained[result], found[result]) for result, count in ordered]
+            lacking[line.result] += lacks(line.outcome, line.only_anchor_missing)
+            first = found.setdefault(line.result, [])
+            if len(first) < examples:
+                first.append(line)
+
+    def order(result: str) -> tuple[int, int, str]:
+        return urgency(found[result][0].outcome, lacking[result] == counts[result]), -counts[result], result
+
+    return [
+        Cause(
+            result,
+            counts[result],
+            explanation_of(found[result][0].outcome, found[result][0].detail or None),
+            [line.number for line in found[result]],
+            fails(found[result][0].outcome),
+        )
+        for result in sorted(counts, key=order)
+    ]

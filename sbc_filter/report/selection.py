@@ -25,6 +25,17 @@ def fails(outcome: str) -> bool:
     return outcome in _FAILING
 
 
+def lacks(outcome: str, only_anchor_missing: bool) -> bool:
+    """Whether such a call could not be judged: its certificate is missing, or nothing is wrong but the trust anchor."""
+    return outcome == Outcome.UNFETCHABLE or only_anchor_missing
+
+
+def urgency(outcome: str, lacking: bool) -> int:
+    """The place of a result among those to look at: first what fails, then what could not be judged (all of its calls
+    are `lacking`), then calls without a token."""
+    return 2 if not fails(outcome) else 1 if lacking else 0
+
+
 def select(lines: Sequence[Line], kept: Container[int], most: int = MOST, samples: int = SAMPLES) -> list[int]:
     """The places of the calls to show in full, the most important first, of those whose messages are `kept`.
 

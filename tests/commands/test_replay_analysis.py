@@ -91,9 +91,9 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         "my.pcap: 2 packets, 2 INVITEs",
         "Calls: 2; 2 fail STIR/SHAKEN, 1 of them since a certificate or an anchor is missing",
         "",
-        "Rule    Mode     Outcome      Detail         Treatment  Code  Calls",
-        "verify  observe  invalid      orig-mismatch  continue   -         1",
-        "verify  observe  unfetchable  fetch-refused  continue   -         1",
+        "Rule    Mode     Outcome      Detail         Treatment  Code  INVITEs",
+        "verify  observe  invalid      orig-mismatch  continue   -           1",
+        "verify  observe  unfetchable  fetch-refused  continue   -           1",
         "",
         "Calls to look at:",
         "  invalid.orig-mismatch: call 2",
@@ -319,6 +319,7 @@ def test_rules_that_are_named_and_empty_are_applied_by_both(capsys: pytest.Captu
 def test_rules_with_a_direction_need_the_address_of_the_sbc(capsys: pytest.CaptureFixture[str]) -> None:
     """Without it they match no call, so that it is said."""
     captured(arriving(invite()))
+    Path("sbc-filter.toml").touch()
     Path("rules.toml").write_text(VERIFY)
     said = "warning: the address of the SBC is not known, so no rule with a direction matches (--sbc, [network].sbc)\n"
     main(["replay", "my.pcap", "--rules", "rules.toml"])
@@ -328,6 +329,7 @@ def test_rules_with_a_direction_need_the_address_of_the_sbc(capsys: pytest.Captu
     Path("rules.toml").write_text(VERIFY.replace('direction = "inbound"\n', ""))
     main(["replay", "my.pcap", "--rules", "rules.toml"])
     assert said not in capsys.readouterr().out
+    Path("sbc-filter.toml").unlink()
     captured()
     main(["replay", "my.pcap"])
     assert said not in capsys.readouterr().out
@@ -381,7 +383,7 @@ def test_a_call_that_could_be_signed_has_neither_token_nor_signer(capsys: pytest
     assert main(words) == 0
     out = capsys.readouterr().out
     assert "3     08:00:03    192.0.2.7  12155550100  12155550199  -       -       could be signed" in out
-    assert "sign    observe  could be signed  -       continue   -         1" in out
+    assert "sign    observe  could be signed  -       continue   -           1" in out
     assert "urls.txt: 0 URLs learnt" in out
     page = Path("report.html").read_text("ascii")
     assert '"could be signed"' in page

@@ -39,6 +39,7 @@ SETTINGS = (
     '[trunks.carrier]\naddresses = ["192.0.2.7"]\n'
 )
 RULES = '[[rule]]\nname = "verify"\naction = "verify"\n[rule.on]\ninvalid = "reject"\n'
+RESULTS = "invalid.orig-mismatch, passed, no-identity.absent"
 FORGED, OTHER = "13125550123", "12155550300"
 HEADING = "Call Time (UTC) Peer From To Attest Signer Outcome Token of Treatment Rule Response Packets"
 
@@ -80,10 +81,10 @@ def day(tmp_path: Path) -> Path:
 
 
 def shown(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> list[str]:
-    """The lines of standard output between the configuration and the title of the summary, with single blanks."""
+    """The lines of standard output between the configuration and the summary, if there is one, with single blanks."""
     assert main(["replay", *words]) == code
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    title = next(at for at, line in enumerate(lines) if "INVITE" in line)
+    title = next((at for at, line in enumerate(lines) if "INVITE" in line), len(lines))
     return [line for line in lines[1:title] if line]
 
 
@@ -117,12 +118,40 @@ def test_the_summary_names_examples(day: Path, capsys: pytest.CaptureFixture[str
     ]
 
 
+@pytest.mark.parametrize("many", [2, SMALL + 1])
+def test_what_fails_is_named_first_and_then_what_could_not_be_judged(
+    many: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However often it occurs, and whether calls or packets are named."""
+    monkeypatch.chdir(tmp_path)
+    bare = [arriving(invite(number=number)) for number in range(3, many + 3)]
+    unjudged = [arriving(invite(identity(), number=number)) for number in (998, 999)]
+    forged = arriving(invite(identity(), caller=FORGED, number=1000))
+    frames = [
+        Frame(number, NOW + number / 100, round((NOW + number / 100) * 1e9), 101, 0, data, len(data))
+        for number, data in enumerate((*bare, *unjudged, forged), 1)
+    ]
+    write(Path("my.pcap"), frames)
+    assert main(["replay", "my.pcap"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("Calls to look at:")
+    assert [line.split(":")[0] for line in lines[at + 1 : at + 10 : 3]] == [
+        "  invalid.orig-mismatch",
+        "  unfetchable.fetch-refused",
+        "  no-identity.absent",
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "numbers"),
     [
         (["--calls"], [1, 2, 3, 4]),
         (["--outcome", "invalid"], [2, 3]),
         (["--outcome", "orig-*", "--outcome", "no-identity.absent"], [2, 3, 4]),
+        (["--outcome", "orig-*,no-identity.absent"], [2, 3, 4]),
+        (["--outcome", " passed , absent,"], [1, 4]),
+        (["--caller", "3125550123, +1 (215) 555-0100"], [1, 2, 3, 4]),
+        (["--call-id", "call-1@*,call-3@*", "--peer", f"198.51.*,{CARRIER}"], [1, 3]),
         (["--caller", "+1312*"], [2, 3]),
         (["--caller", "+1 (312) 555-0123"], [2, 3]),
         (["--caller", "1.312.555*"], [2, 3]),
@@ -213,6 +242,21 @@ def test_what_a_filter_leaves_out_is_said(day: Path, capsys: pytest.CaptureFixtu
     assert lines[-1] == "1 call of 4 listed"
 
 
+@pytest.mark.parametrize("configured", [True, False])
+def test_with_a_filter_only_the_list_is_printed(
+    configured: bool, day: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And how many calls it has, also if it has all of them; the summary is about the whole capture."""
+    if not configured:
+        (day.parent / "sbc-filter.toml").unlink()
+    for pattern, number in ((FORGED, 2), ("*", 4)):
+        assert main(["replay", str(day), "--caller", pattern]) == 0
+        first, blank, *rest = capsys.readouterr().out.splitlines()
+        assert (first.startswith("configuration: "), blank, len(rest)) == (True, "", 1 + number + 2)
+        assert rest[0].split() == HEADING.split()
+        assert rest[-2:] == ["", f"{number} calls of 4 listed"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentences"),
     [
@@ -227,6 +271,15 @@ def test_what_a_filter_leaves_out_is_said(day: Path, capsys: pytest.CaptureFixtu
             [f"--caller '1312555012*23': no call has it; the capture has {CALLER}, {FORGED}"],
         ),
         (["--trunk", "x", "--outcome", "invalid"], ["--trunk 'x': no call has it; the capture has carrier"]),
+        (
+            ["--caller", "1999,1888,1312*", "--outcome", "passed"],
+            [
+                f"--caller '1999': no call has it; the capture has {CALLER}, {FORGED}",
+                f"--caller '1888': no call has it; the capture has {CALLER}, {FORGED}",
+            ],
+        ),
+        (["--outcome", ","], [f"--outcome ',': no call has it; the capture has {RESULTS}"]),
+        (["--signer", "1234,x"], ["--signer '1234,x': no call has it; the capture has 1234 SHAKEN 1234"]),
         (["--signer", "x"], ["--signer 'x': no call has it; the capture has 1234 SHAKEN 1234"]),
         (
             ["--call-id", "-"],
@@ -255,20 +308,24 @@ def test_no_trunk_at_all(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == f"sbc-filter: {said}\n"
 
 
-def test_records_and_summary_are_printed_though_no_call_is_listed(
-    day: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_summary_is_printed_though_no_call_is_listed(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", str(day), "--json", "--outcome", "stale"]) == 1
-    *records, last = map(json.loads, capsys.readouterr().out.splitlines())
-    assert (len(records), "call" in records[-1], last["summary"]["invites"]) == (4, False, 4)
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert line["summary"]["invites"] == 4
 
 
 def test_a_line_of_json_for_each_call(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """After the records, and only if the list is asked for."""
+    """After the records of these calls, and only if the list is asked for."""
+    assert main(["replay", str(day), "--json"]) == 0
+    everything = capsys.readouterr().out.splitlines()
+    assert main(["replay", str(day), "--json", "--calls"]) == 0
+    assert capsys.readouterr().out.splitlines()[:4] == everything[:4]
     assert main(["replay", str(day), "--json", "--caller", FORGED]) == 0
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [next(iter(line)) for line in lines] == ["packet"] * 4 + ["call"] * 2 + ["summary"]
-    assert lines[4]["call"] == {
+    printed = capsys.readouterr().out.splitlines()
+    lines = [json.loads(line) for line in printed]
+    assert [next(iter(line)) for line in lines] == ["packet"] * 2 + ["call"] * 2 + ["summary"]
+    assert printed[:2] == [line for line in everything[:4] if json.loads(line)["orig"] == FORGED]
+    assert lines[2]["call"] == {
         "number": 2, "time": NOW + 3, "call_id": "call-2@carrier.example", "caller": FORGED, "called": CALLED,
         "request_uri": CALLED, "attest": "A", "spc": "1234", "signer": "SHAKEN 1234", "outcome": "invalid",
         "detail": "orig-mismatch", "treatment": "reject", "rule": "verify", "mode": "enforce", "trunk": "carrier",
@@ -393,3 +450,23 @@ def test_a_pager_that_ends_at_once_has_seen_enough(day: Path) -> None:
     lines = on_a_terminal(day.parent, "day.pcap", PAGER="false").splitlines()
     assert lines[-1] == "2 modified, 3 rejected, 3 answers sent"
     assert "Traceback" not in "".join(lines)
+
+
+def test_all_records_of_a_call_are_printed_also_those_of_rules_that_only_monitor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = captured(tmp_path, arriving(invite()), arriving(invite(caller=FORGED, number=2)))
+    monitor = '[[rule]]\nname = "watch"\nmode = "monitor"\naction = "verify"\n'
+    (tmp_path / "rules" / "verify.toml").write_text(monitor + RULES)
+    assert main(["replay", str(path), "--json", "--call-id", "call-2@*"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["packet"], line["rule"]) for line in lines[:-2]] == [(2, "watch"), (2, "verify")]
+
+
+def test_records_for_which_there_is_no_room(
+    day: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = open("/dev/full", "w+")  # noqa: SIM115 (the replay closes it)
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda *_, **__: full)
+    assert main(["replay", str(day), "--json", "--caller", FORGED]) == 1
+    assert "sbc-filter: the records cannot be kept in " in capsys.readouterr().err

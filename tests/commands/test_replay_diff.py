@@ -99,7 +99,7 @@ def test_terminating_and_strict(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[2:] == [
         f"{MIXED_DAY}: 27 packets; 17 INVITEs treated alike, 8 differently, of these 3 only by another rule",
         "",
-        "No. Rule Outcome Treatment Verdict Fields Calls",
+        "No. Rule Outcome Treatment Verdict Fields INVITEs",
         f"1 {renamed} invalid.orig-mismatch continue -> reject 438 changed -> rejected - 1",
         f"2 {renamed} no-identity.absent continue -> reject 428 changed -> rejected - 1",
         f"3 {renamed} passed continue changed +P-Attestation-Indicator +P-Origination-Id 1",
@@ -232,7 +232,7 @@ def test_what_rules_in_monitor_mode_find_is_apart_and_does_not_count(
     assert (found.code, found.kinds, found.summary["alike"]) == (0, [], 1)
     assert found.screen[1:] == [
         "Rules in monitor mode, which change nothing:",
-        "No. Rule Outcome Treatment Verdict Fields Calls",
+        "No. Rule Outcome Treatment Verdict Fields INVITEs",
         "1 watch - -> not-examined.drop-rule - -> drop - -> dropped - 1",
         "No. Packet Call-ID From To",
         "1 1 call-1@carrier.example 12155550100 12155550199",
@@ -308,7 +308,7 @@ def test_without_a_configuration_the_defaults_are_compared(
         "compared with: then.toml; 1 rule of 1 file",
         "calls.pcap: 2 packets; 1 INVITE treated alike, 1 differently",
         "",
-        "No. Rule Outcome Treatment Verdict Fields Calls",
+        "No. Rule Outcome Treatment Verdict Fields INVITEs",
         "1 verify invalid.orig-mismatch continue -> reject 438 changed -> rejected - 1",
         "",
         "No. Packet Call-ID From To",
@@ -381,8 +381,11 @@ def test_a_folder_without_rules_passes_every_call(folder: Path, capsys: pytest.C
     path = capture(folder, arriving(invite()))
     assert main(["replay", str(path), "--rules", now, "--diff", str(folder / "none")]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == f"compared with: {folder}/none; 0 rules: every call passes"
-    assert " ".join(lines[5].split()) == (
+    assert lines[1:3] == [
+        f"compared with: {folder}/none; 0 rules",
+        f"warning: {folder}/none has no rule (no file in it ends in .toml): every call passes",
+    ]
+    assert " ".join(lines[6].split()) == (
         "1 verify -> - no-identity.absent -> not-examined.no-rule continue changed -> unchanged -P-Asserted-Identity 1"
     )
 

@@ -149,6 +149,11 @@ ROWS: list[tuple[str, int, str]] = [
     ("install --executable x --dry-run", 3, "x is not an absolute path without spaces, as systemd needs it"),
     ("uninstall --root /dev/null --dry-run", 3, f"/dev/null is not a folder: {NAME_THE_ROOT}"),
     (f"uninstall --root /{LONG}", 3, f"/{LONG} cannot be used: {TOO_LONG}: {NAME_THE_ROOT}"),
+    # Options that the command does not have.
+    ("replay calls.pcap --caler 1", 2, "unknown option --caler; did you mean --caller?"),
+    ("explain calls.pcap --from-", 2, "unknown option --from-; did you mean --from?"),
+    ("status --jsno", 2, "unknown option --jsno; did you mean --json?"),
+    (f"run {LAB} --tehn", 2, "unknown option --tehn; `sbc-filter run --help` lists the options"),
     # Words that do not make sense together.
     ("observe", 2, ONE_FOR),
     ("observe --off --for 1h", 2, ONE_FOR),

@@ -243,7 +243,7 @@ def test_on_a_terminal(value: str) -> None:
     told = [each.rstrip() for each in capture.get().removesuffix("\n").split("\n")]
     assert [each.split() for each in told[:3]] == [
         [],
-        ["Rule", "Mode", "Outcome", "Detail", "Treatment", "Code", "Calls"],
+        ["Rule", "Mode", "Outcome", "Detail", "Treatment", "Code", "INVITEs"],
         [*shown.split(), "-", "not-examined", *shown.split(), "continue", "-", "1"],
     ]
     assert told[3:] == ["Name  Value", f"x5u   {shown}".rstrip(), f"{shown}: {shown}".rstrip()]

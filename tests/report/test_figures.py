@@ -59,6 +59,29 @@ def test_why_calls_fail() -> None:
     assert found[0].explanation.happened == "The caller of the call is not that of the token."
 
 
+def test_calls_that_fail_are_in_front_of_those_that_could_not_be_judged_and_those_without_a_token() -> None:
+    """However many these are. A chain that leads nowhere is a failure, unless for want of an anchor alone."""
+    kinds = [
+        ("no-identity", "absent", False, 4),
+        ("unfetchable", "fetch-refused", False, 3),
+        ("stale", "date", False, 1),
+    ]
+    kinds += [("untrusted", "untrusted-chain", True, 2), ("not-examined", "no-rule", False, 9), ("", "", False, 9)]
+    lines = [
+        line(1, outcome=outcome, detail=detail, only_anchor_missing=lacking)
+        for outcome, detail, lacking, count in kinds
+        for _ in range(count)
+    ]
+    assert [(each.result, each.calls, each.fails) for each in causes(lines)] == [
+        ("stale.date", 1, True),
+        ("unfetchable.fetch-refused", 3, True),
+        ("untrusted.untrusted-chain", 2, True),
+        ("no-identity.absent", 4, False),
+    ]
+    lines.append(line(1, outcome="untrusted", detail="untrusted-chain"))
+    assert [each.result for each in causes(lines)][:2] == ["untrusted.untrusted-chain", "stale.date"]
+
+
 def test_the_bars_of_a_chart() -> None:
     lines = [line(1), line(2), line(3, outcome="passed", detail=""), line(4, NOW + 1)]
     drawn = chart(over_time(lines))

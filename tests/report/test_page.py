@@ -123,15 +123,34 @@ def test_the_headline_of_the_page_is_that_of_the_terminal() -> None:
         line(2)._replace(outcome="unfetchable", detail="fetch-refused"),
         line(3)._replace(outcome="untrusted", detail="untrusted-chain", only_anchor_missing=True),
         line(4)._replace(outcome="no-identity", detail="absent"),
+        line(5)._replace(outcome="not-examined", detail="no-rule"),
     ]
     lead = re.sub(r"<.*?>|\s+", " ", page(report(lines)).partition('<p class="lead">')[2].partition("</p>")[0])
     assert (
         lead.split()
         == (
-            "4 calls. 3 fail STIR/SHAKEN, 2 of them since a certificate or an anchor is missing. 1 has no token."
-            " The filter would change 4."
+            "5 calls. 3 fail STIR/SHAKEN, 2 of them since a certificate or an anchor is missing. 1 has no token."
+            " 1 not examined. The filter would change 5."
         ).split()
     )
     assert str(headline((each.outcome, each.only_anchor_missing) for each in lines)) == (
-        "Calls: 4; 3 fail STIR/SHAKEN, 2 of them since a certificate or an anchor is missing; 1 has no token"
+        "Calls: 5; 3 fail STIR/SHAKEN, 2 of them since a certificate or an anchor is missing; 1 has no token;"
+        " 1 not examined"
     )
+
+
+def test_the_calls_to_look_at_are_marked_where_they_fail() -> None:
+    text = page(report([line(1), line(2)._replace(outcome="no-identity", detail="absent")]))
+    table = text.partition('<table class="causes">')[2].partition("</table>")[0].partition("<tbody>")[2]
+    assert re.findall(r"<tr.*?>|#result=[a-z.-]+", table) == [
+        '<tr class="failing">',
+        "#result=invalid.orig-mismatch",
+        "<tr>",
+        "#result=no-identity.absent",
+    ]
+
+
+def test_a_page_of_calls_that_were_not_examined_says_nothing_of_failures() -> None:
+    text = page(report([line(1)._replace(outcome="not-examined", detail="no-rule")]))
+    lead = re.sub(r"<.*?>|\s+", " ", text.partition('<p class="lead">')[2].partition("</p>")[0])
+    assert lead.split() == "1 call. 1 not examined. The filter would change 1.".split()

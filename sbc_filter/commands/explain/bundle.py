@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import re
 import time
 import zipfile
@@ -25,6 +26,7 @@ from sbc_filter.stir.verification import MAX_IDENTITIES
 from sbc_filter.system.clock_state import clock_state
 from sbc_filter.system.files import TooLarge, read_file
 from sbc_filter.system.output_file import OutputFile
+from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.utc import utc_instant
 
 _ZIP = b"PK\x03\x04"  # how a ZIP file begins
@@ -44,8 +46,14 @@ class Case(NamedTuple):
     ladder: str = ""
 
 
-def write_bundle(path: Path, case: Case, findings: Findings, setup: Setup, source: NotedSource) -> None:
-    """Write everything into `path`; `NotExplained` if it cannot be written, `UsageFault` if another file is there."""
+def write_bundle(
+    path: Path, case: Case, findings: Findings, setup: Setup, source: NotedSource, of_call: str = ""
+) -> str:
+    """Write everything into `path`, and return a sentence that says so; `of_call` is a part of it.
+
+    `NotExplained` if it cannot be written, `UsageFault` if a file is there that is not a ZIP file.
+    """
+    overwritten = "; the file that was there is overwritten" if os.path.isfile(path) else ""
     if _is_other_file(path):
         raise UsageFault(f"--bundle {path} is there, and not a ZIP file: name another file, it is not overwritten")
     entries = dict(_entries(case, findings, setup, source))
@@ -59,6 +67,16 @@ def write_bundle(path: Path, case: Case, findings: Findings, setup: Setup, sourc
             file.write(packed.getvalue())
     except OSError as error:
         raise NotExplained(f"{path} cannot be written: {reason(error)}") from None
+    return f"evidence{of_call} written to {path}{overwritten}"
+
+
+def say_written(sentence: str, *, as_json: bool) -> None:
+    """Print the sentence of `write_bundle` after the explanation, if there is one; of JSON, on standard error."""
+    if sentence:
+        console = PlainConsole(stderr=as_json)
+        if not as_json:
+            console.print()
+        console.print(sentence)
 
 
 def _is_other_file(path: Path) -> bool:

@@ -10,7 +10,7 @@ from sbc_filter.calls.call import Call
 from sbc_filter.calls.ladder import ladder_of, lines_of
 from sbc_filter.calls.seen_message import SeenMessage
 from sbc_filter.calls.token_uses import SameToken
-from sbc_filter.commands.explain.bundle import Case, write_bundle
+from sbc_filter.commands.explain.bundle import Case, say_written, write_bundle
 from sbc_filter.commands.explain.captured_call import captured_call
 from sbc_filter.commands.explain.display import show
 from sbc_filter.commands.explain.findings import Findings, Said
@@ -29,6 +29,10 @@ from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.plain_text import plain
 
 _OF_CAPTURE = "the capture"
+_MORE = (
+    "the ladder says untrusted.untrusted-chain, as the filter does without a trust anchor: it stops there. What is said"
+    " here is what would still be wrong with one"
+)
 
 
 def explain_call(arguments: argparse.Namespace) -> int:
@@ -41,12 +45,14 @@ def explain_call(arguments: argparse.Namespace) -> int:
     message = _deciding(call)
     source.begin()
     findings = None if message is None else findings_in_capture(message, setup, source, missing, call.same_token)
+    written = ""
     if arguments.bundle is not None:
         if message is None or findings is None:
             raise NotExplained(f"call {call.number} has no INVITE that was looked at: there is no evidence of it")
         ladder = "\n".join(lines_of(ladder_of(call), call.time)) + "\n"
         sent, answer = next(iter(message.sent), None), next(iter(message.answers), None)
-        write_bundle(arguments.bundle, Case(message.received, sent, answer, ladder), findings, setup, source)
+        case, of_call = Case(message.received, sent, answer, ladder), f" of call {call.number}"
+        written = write_bundle(arguments.bundle, case, findings, setup, source, of_call)
     if arguments.json:
         print(json.dumps({"call": _data(call), **({} if findings is None else findings.to_dict())}))
     else:
@@ -54,6 +60,7 @@ def explain_call(arguments: argparse.Namespace) -> int:
         _show_call(call, console)
         if findings is not None:
             show(findings, console, every=arguments.all)
+    say_written(written, as_json=arguments.json)
     return 0 if findings is not None and findings.good else 1
 
 
@@ -88,7 +95,7 @@ def _findings(message: SeenMessage, setup: Setup, source: NotedSource, missing: 
     if (record.outcome, record.detail) == (findings.outcome, findings.detail):
         return findings
     if record.detail == Detail.UNTRUSTED_CHAIN and not setup.trust.anchors:
-        return findings  # the anchor is not all that it lacks
+        return findings._replace(notes=(*findings.notes, _MORE))  # the anchor is not all that it lacks
     alone = f"by itself the INVITE is {findings.explanation.name}: what came before it made the difference"
     if not setup.rules.rules:
         alone = f"by {DEFAULTS} the INVITE is {findings.explanation.name}: the rules that were named are empty"

@@ -22,14 +22,16 @@ from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.tcp.tcp_replay import TcpReplay
 from sbc_filter.capture.unseen import Unseen
+from sbc_filter.certificates.given_certificate import read_given
 from sbc_filter.commands.explain.material import IDENTITY, NotExplained, unfolded
 from sbc_filter.commands.explain.noted_source import NotedSource
-from sbc_filter.commands.explain.operator_setup import read_certificate
 from sbc_filter.commands.replay.captures import Named, opened
 from sbc_filter.commands.replay.frames import Clock, with_progress
 from sbc_filter.commands.replay.spooled import rewind
+from sbc_filter.commands.replay.supposing import NotedCertificates, Supposing
 from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.record import Record
+from sbc_filter.engine.verdict import AnyAnswer, Need
 from sbc_filter.errors import VerificationError
 from sbc_filter.pki.x5u import check_x5u, with_plain_scheme
 from sbc_filter.records.tally import numbered
@@ -84,7 +86,7 @@ class _Reading:
     def __init__(self, arguments: argparse.Namespace, setup: Setup, named: Named) -> None:
         self._arguments, self._setup, self._named = arguments, setup, named
         self._ports = setup.configuration.network.ports
-        self._given = read_certificate(arguments.certificate)
+        self._given = read_given(arguments.certificate, setup.trust.tolerate)
         self._what = path_words(arguments.captures)
         self.faults: list[str] = []
         """What could not be read, the last time."""
@@ -129,11 +131,15 @@ class _Reading:
         """Pass each message to `add`; a step for each frame, and one for what is left at the end."""
         setup, ports, clock = self._setup, self._ports, self._clock
         unseen = Unseen(ports)
-        engine = setup.engine(_SECRET, nothing_waits=True)
+        engine, noted = setup.engine(_SECRET, nothing_waits=True), NotedCertificates(source)
         engine.observe(Observation(tcp_but=setup.relayed_ports))
-        needs = Needs(source, {}, clock)
-        judging = engine, lambda need: ask_for(needs, need), _ignore, clock.time_of
-        listener = MessageListener(add, ports)
+        needs = Needs(noted, {}, clock)
+        ask: Callable[[Need], AnyAnswer] = lambda need: ask_for(needs, need)  # noqa: E731
+        supposes = setup.observes and not setup.trust.anchors  # as the explanation judges, and as `replay` does
+        second = setup.engine(b"second", nothing_waits=True)
+        supposing = Supposing(engine, second, ask, noted.found, setup.trust)
+        judging = supposing if supposes else engine, ask, _ignore, clock.time_of
+        listener = MessageListener(add, ports, lambda: supposing.supposed)
         interfaces = setup.tells_interfaces_apart
         relayed = setup.relayed_ports
         streams = TcpReplay(*judging, ports, unseen, interfaces, listener=listener, relayed=relayed)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from sbc_filter.commands.explain.findings import CheckShown, Findings, Said, TokenShown
+from sbc_filter.commands.explain.noted_source import GIVEN
+from sbc_filter.commands.explain.plain_reading import DOES_NOT_FIT
 from sbc_filter.commands.explain.token_checks import State
 from sbc_filter.commands.explain.wrapping import LABEL, labelled, sentence, width_of
 from sbc_filter.outcomes import Outcome, result_name
@@ -29,6 +31,9 @@ _STATES = {State.OK: "green", State.FAILED: "bold red"}
 def show(findings: Findings, console: PlainConsole, *, every: bool = False) -> None:
     """Print everything, the answer first; `every`: also the checks that were not reached."""
     colour, width = "bold green" if findings.good else "bold red", width_of(console)
+    for token in findings.tokens:
+        for line in _of_another_key(token, len(findings.tokens), width):
+            console.print(line)
     console.print(Text(plain(findings.explanation.name), colour))
     for line in _explained(findings, width):
         console.print(line)
@@ -45,6 +50,14 @@ def show(findings: Findings, console: PlainConsole, *, every: bool = False) -> N
             for each in lines:
                 for line in sentence(each, width, "  "):
                     console.print(line)
+
+
+def _of_another_key(token: TokenShown, tokens: int, width: int) -> Iterator[str]:
+    """That the certificate which was given is not that of the token: what is said of it blames the wrong party."""
+    if token.certificate == f"from {GIVEN}" and token.reading.signature.startswith(DOES_NOT_FIT):
+        which = f"token {token.at}" if tokens > 1 else "the token"
+        found = f"This certificate did not sign {which} (signature does not fit)"
+        yield from sentence(f"{found}: look for the certificate of {token.x5u}", width)
 
 
 def _explained(findings: Findings, width: int) -> Iterator[str]:

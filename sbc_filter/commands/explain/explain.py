@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from sbc_filter.assembly.setup import Setup
-from sbc_filter.commands.explain.bundle import Case, write_bundle
+from sbc_filter.certificates.given_certificate import read_given
+from sbc_filter.commands.explain.bundle import Case, say_written, write_bundle
 from sbc_filter.commands.explain.call_explained import explain_call
 from sbc_filter.commands.explain.display import show
 from sbc_filter.commands.explain.findings import Findings
@@ -27,7 +28,7 @@ from sbc_filter.commands.explain.material import (
     unfolded,
 )
 from sbc_filter.commands.explain.noted_source import NotedSource
-from sbc_filter.commands.explain.operator_setup import read_certificate, read_setup
+from sbc_filter.commands.explain.operator_setup import read_setup
 from sbc_filter.commands.explain.record_explained import explain_records
 from sbc_filter.commands.replay.captures import STANDARD_INPUT
 from sbc_filter.engine.call.network import Flow
@@ -60,16 +61,18 @@ def explain(arguments: argparse.Namespace) -> int:
     at, time_from = _time(arguments.at, message, values, material)
     folders = [material.file.parent] if material.file is not None else []
     setup, missing = read_setup(arguments, folders)
-    given = read_certificate(arguments.certificate)
+    given = read_given(arguments.certificate, setup.trust.tolerate)
     source = NotedSource(setup.configuration.certificates, given, lambda: at, fetch=arguments.fetch)
     judge = Judge(setup, _flow(arguments, setup, message), at, source)
     findings = findings_of(material, message, time_from, judge, source, missing)
+    written = ""
     if arguments.bundle is not None:
-        _write_bundle(arguments.bundle, message, findings, judge, source)
+        written = _write_bundle(arguments.bundle, message, findings, judge, source)
     if arguments.json:
         print(findings.to_json())
     else:
         show(findings, PlainConsole(), every=arguments.all)
+    say_written(written, as_json=arguments.json)
     return 0 if findings.good else 1
 
 
@@ -88,7 +91,7 @@ def _captures_and_call(words: list[str]) -> tuple[list[str], str | None]:
     return captures, call
 
 
-def _write_bundle(path: Path, message: bytes, findings: Findings, judge: Judge, source: NotedSource) -> None:
+def _write_bundle(path: Path, message: bytes, findings: Findings, judge: Judge, source: NotedSource) -> str:
     if findings.record is None:
         raise UsageFault("--bundle is for a call: give the INVITE, not only its token")
     judged = judge.judge(message)
@@ -97,7 +100,7 @@ def _write_bundle(path: Path, message: bytes, findings: Findings, judge: Judge, 
     forwarded = None
     if verdict is not None and verdict.kind in (VerdictKind.ACCEPT, VerdictKind.MODIFY):
         forwarded = verdict.payload or message
-    write_bundle(path, Case(message, forwarded, response), findings, judge.setup, source)
+    return write_bundle(path, Case(message, forwarded, response), findings, judge.setup, source)
 
 
 def _message(material: Material) -> tuple[bytes, list[bytes]]:

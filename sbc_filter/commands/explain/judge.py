@@ -8,6 +8,7 @@ from sbc_filter.assembly.certificate_sources import ask_for
 from sbc_filter.assembly.needs import Needs
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.commands.explain.noted_source import NotedSource
+from sbc_filter.commands.replay.supposing import believing
 from sbc_filter.config.settings import ENFORCE
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.network import Flow
@@ -101,7 +102,7 @@ class Judge:
                 anchors += parse_certificates(found.pem or b"", tolerate=trust.tolerate)
             except (VerificationError, *PARSE_ERRORS):
                 continue
-        return TrustStore(anchors, trust.crls, tolerate=trust.tolerate, strict=trust.strict, policies=trust.policies)
+        return believing(trust, anchors)
 
 
 def default_rules() -> RuleSet:

@@ -10,6 +10,8 @@ from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.verdict import OURS, Answer, Party
 from sbc_filter.outcomes import Detail
 
+GIVEN = "--certificate"
+"""Where the chain was found that an option names."""
 _NOT_GIVEN = "neither given nor fetched"
 _FOREVER = 1e12  # POSIX seconds; the judgement may be of any time
 
@@ -70,7 +72,7 @@ class NotedSource:
 
     def _look_up(self, url: str) -> Found:
         if self._given is not None:
-            return Found("--certificate", self._given)
+            return Found(GIVEN, self._given)
         folder = certificate_source(self._settings, fetch=False, offline=True, clock=time.time)
         answer = ask(folder, url)
         folder.close()

@@ -8,15 +8,18 @@ from pathlib import Path
 from sbc_filter.assembly.setup import Setup, prepare
 from sbc_filter.calls.proposal import scout
 from sbc_filter.commands.explain.judge import DEFAULTS
-from sbc_filter.commands.explain.material import NotExplained
-from sbc_filter.commands.replay.analysis import judged_by_defaults, supposed_setup, with_options
+from sbc_filter.commands.replay.analysis import (
+    counted_rules,
+    judged_by_defaults,
+    proposed_setup,
+    supposed_setup,
+    with_options,
+)
 from sbc_filter.commands.replay.captures import Named, folders_of, opened
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
-from sbc_filter.errors import Problem, reason
-from sbc_filter.system.files import read_file
+from sbc_filter.errors import Problem
 
 _SBC = "192.0.2.1"  # where the configuration does not name the SBC
-_LONGEST = 64 * 1024  # bytes of --certificate
 
 
 def read_setup(
@@ -44,13 +47,17 @@ def read_setup_of_capture(arguments: argparse.Namespace, named: Named) -> tuple[
     `named` are those of `arguments.captures`, which can be read twice.
     """
     folders = folders_of(arguments.captures)
-    if find_configuration(arguments.config, folders) is not None or arguments.rules is not None:
+    if find_configuration(arguments.config, folders) is not None:
         setup, missing = read_setup(arguments, folders, sbc=())
         return judged_by_defaults(setup) if arguments.rules is None else setup, missing
     proposal = scout(opened(named)).proposal(arguments.sbc)
-    setup = supposed_setup(arguments, proposal)
     taken = f"the SBC is taken to be {', '.join(proposal.sbc)} (--sbc), " if proposal.sbc else ""
-    return setup, [f"no configuration: {taken}calls are judged by the defaults (--config)", *_missing(setup)]
+    if arguments.rules is None:
+        setup = supposed_setup(arguments, proposal)
+        return setup, [f"no configuration: {taken}calls are judged by the defaults (--config)", *_missing(setup)]
+    setup, assumed = proposed_setup(arguments, arguments.rules, proposal)
+    sentence = f"no configuration: {taken}calls are judged by {counted_rules(setup)} (--config)"
+    return setup, [sentence, *assumed, *_missing(setup)]
 
 
 def _missing(setup: Setup) -> list[str]:
@@ -61,11 +68,3 @@ def _missing(setup: Setup) -> list[str]:
     elif not setup.trust.crls:
         missing.append("no CRL: revocation is not known ([trust].crls)")
     return [*missing, *map(str, setup.remarks)]
-
-
-def read_certificate(path: Path | None) -> bytes | None:
-    """The chain of `--certificate`; `NotExplained` if it cannot be read."""
-    try:
-        return None if path is None else read_file(path, _LONGEST)
-    except OSError as error:
-        raise NotExplained(f"{path} cannot be read: {reason(error)}") from None

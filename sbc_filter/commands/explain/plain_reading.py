@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from sbc_filter.errors import VerificationError
 from sbc_filter.pki.certificate import PARSE_ERRORS, leaf_of, parse_certificates
@@ -10,6 +11,8 @@ from sbc_filter.pki.certificate import PARSE_ERRORS, leaf_of, parse_certificates
 _UNCHECKED = {
     f"verify_{claim}": False for claim in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
 }  # PyJWT would judge them
+FITS, DOES_NOT_FIT = "fits", "does not fit"
+"""What is said of a signature, if it was checked; what follows the second says why."""
 _READ_ERRORS = (jwt.PyJWTError, ValueError, TypeError, RecursionError, OverflowError)
 
 
@@ -48,11 +51,13 @@ def _signature(token: bytes, pem: bytes | None) -> str:
         return "not checked: its certificate is not here"
     try:
         key: Any = leaf_of(parse_certificates(pem)).parsed.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+            return f"{DOES_NOT_FIT}: the key of the certificate is not for ES256"
         jwt.decode_complete(token, key, algorithms=["ES256"], options=_UNCHECKED)  # type: ignore[arg-type]
     except (VerificationError, *PARSE_ERRORS):
         return "not checked: its certificate cannot be read"
     except jwt.InvalidSignatureError:
-        return "does not fit"
+        return DOES_NOT_FIT
     except _READ_ERRORS as error:
         return f"not checked: {error}"
-    return "fits"
+    return FITS

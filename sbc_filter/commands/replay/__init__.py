@@ -31,7 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write a report of all calls: one page for a browser, without a network",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON record a line instead of a summary")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON record for each INVITE, a line each; with a filter, those of the calls that match",
+    )
     parser.add_argument(
         "--fetch", action="store_true", help="fetch certificates from the network; never done otherwise"
     )

@@ -12,26 +12,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from sbc_filter.assembly.setup import Setup, prepare
-from sbc_filter.calls.could_be_signed import PLACEHOLDER_X5U
 from sbc_filter.calls.proposal import Proposal, scout
 from sbc_filter.capture.frame import CaptureError
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.commands.explain.judge import DEFAULTS, default_rules
+from sbc_filter.commands.replay.assumed_names import AssumedNames, texts_of, throw_away
 from sbc_filter.commands.replay.captures import Named, opened
 from sbc_filter.commands.replay.spooled import read_twice, rewind
 from sbc_filter.commands.replay.supposing import NotedCertificates, Supposing
 from sbc_filter.commands.replay.unknown_issuers import issuers
 from sbc_filter.config.configuration_file import read_configuration
-from sbc_filter.config.settings import OBSERVE, Configuration
+from sbc_filter.config.settings import ENFORCE, OBSERVE, Configuration, NetworkMode
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import AnyAnswer, Need
 from sbc_filter.errors import Problem
-from sbc_filter.lab.certificate_maker import Maker, key_pem
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.records.tally import numbered
 from sbc_filter.rules.rule_file import load_rules
-from sbc_filter.stir.credential import load_credential
 
 _CREDENTIAL = "a key of the moment"
 VERIFY_RULES = """\
@@ -70,6 +68,8 @@ has_identity = true
 action = "verify"
 """
 _MOST_URLS = 5000
+ANALYSED = "configuration: none found: the capture is analysed by the defaults; nothing would change"
+"""What such a replay says first."""
 
 
 class Analysis:
@@ -77,8 +77,7 @@ class Analysis:
 
     def __init__(self, arguments: argparse.Namespace, named: Named, stack: contextlib.ExitStack) -> None:
         """Read the captures once, to make a proposal. `CaptureError` if none can be read."""
-        self.named = named._replace(sources=read_twice(named.sources, stack))
-        self.proposal = self._look(arguments)
+        self.named, self.proposal = look(arguments, named, stack)
         self.setup = supposed_setup(arguments, self.proposal)
         self.missing: dict[str, int] = {}
         """Calls by the URL of a certificate that is missing."""
@@ -112,18 +111,24 @@ class Analysis:
     def core(self, engine: Engine, ask: Callable[[Need], AnyAnswer]) -> Supposing:
         """The engine that the shells of the replay talk to in the place of this one."""
         found = {} if self._noted is None else self._noted.found
-        self._core = Supposing(engine, self.setup.engine(b"second", nothing_waits=True), ask, found)
+        second = self.setup.engine(b"second", nothing_waits=True)
+        self._core = Supposing(engine, second, ask, found, self.setup.trust)
         return self._core
 
     def supposed(self) -> Record | None:
         """The record of the call that was decided last, as if the chain of its certificate led to an anchor."""
         return None if self._core is None else self._core.supposed
 
-    def _look(self, arguments: argparse.Namespace) -> Proposal:
-        rewind(self.named.sources)
-        found = scout(opened(self.named)).proposal(arguments.sbc)
-        rewind(self.named.sources)
-        return found
+
+def look(arguments: argparse.Namespace, named: Named, stack: contextlib.ExitStack) -> tuple[Named, Proposal]:
+    """Read the captures once; returns them, to be read again, and what they propose.
+
+    `CaptureError` if none can be read.
+    """
+    named = named._replace(sources=read_twice(named.sources, stack))
+    found = scout(opened(named)).proposal(arguments.sbc)
+    rewind(named.sources)
+    return named, found
 
 
 def _count(calls: dict[str, int], url: str) -> None:
@@ -167,20 +172,67 @@ def judged_by_defaults(setup: Setup) -> Setup:
 
 def files_that_apply(setup: Setup) -> str:
     """The configuration and the rules with which calls are judged, in one sentence."""
-    file, rules = setup.configuration.file or "none found, the defaults", setup.rules.rules
-    if any(rule.name == DEFAULTS for rule in rules):
+    file = setup.configuration.file or "none found, the defaults"
+    if any(rule.name == DEFAULTS for rule in setup.rules.rules):
         return f"{file}; no rules (--rules): calls are judged by {DEFAULTS}; nothing would change"
-    files = {rule.file for rule in rules}
-    of = f" of {numbered(len(files), 'file')}" if files else ""
     observes = "; mode observe: nothing would change" if setup.observes else ""
-    return f"{file}; {numbered(len(rules), 'rule')}{of}{observes}"
+    return f"{file}; {counted_rules(setup)}{observes}"
 
 
-def proposed_configuration(arguments: argparse.Namespace, proposal: Proposal, problems: list[Problem]) -> Configuration:
-    """The defaults with the proposed network and the options, where only observed; adds to `problems`."""
+def no_rule(path: Path) -> str:
+    """The warning about a file or folder without a rule."""
+    files = texts_of(path)
+    lines = [line.strip() for text in (files or {}).values() for line in text.splitlines() if line.strip()]
+    if files is None:
+        because = ""
+    elif not files:
+        because = " (no file in it ends in .toml)"
+    elif not lines:
+        because = f" ({'its files are' if path.is_dir() else 'it is'} empty)"
+    else:
+        because = " (all of its lines are comments)" if all(line.startswith("#") for line in lines) else ""
+    return f"warning: {path} has no rule{because}: every call passes"
+
+
+def counted_rules(setup: Setup) -> str:
+    """How many rules of how many files the setup has, as in `2 rules of 1 file`."""
+    files = {rule.file for rule in setup.rules.rules if rule.file}
+    of = f" of {numbered(len(files), 'file')}" if files else ""
+    return f"{numbered(len(setup.rules.rules), 'rule')}{of}"
+
+
+def what_is_taken(proposal: Proposal, rules: str) -> str:
+    """The sentence that there is no configuration, and what is taken for the SBC; `rules` says by what is judged."""
+    taken = ", ".join(proposal.sbc) or "unknown, since no INVITE begins a call"
+    return f"configuration: none found: the SBC is taken to be {taken} (--sbc); {rules}"
+
+
+def proposed_configuration(
+    arguments: argparse.Namespace, proposal: Proposal, problems: list[Problem], mode: NetworkMode = OBSERVE
+) -> Configuration:
+    """The defaults with the proposed network and the options; adds to `problems`."""
     configuration = read_configuration(None, problems)
-    network = replace(configuration.network, sbc=proposal.sbc, ports=proposal.ports, mode=OBSERVE)
+    network = replace(configuration.network, sbc=proposal.sbc, ports=proposal.ports, mode=mode)
     return with_options(replace(configuration, network=network), arguments)
+
+
+def proposed_setup(arguments: argparse.Namespace, rules: Path, proposal: Proposal) -> tuple[Setup, list[str]]:
+    """These rules in the network that the capture proposes, and sentences about what else is assumed for them.
+
+    `ConfigurationError` for rules that cannot be used, and if an option names what cannot be read.
+    """
+    problems: list[Problem] = []
+    names = AssumedNames.of(rules)
+    configuration = proposed_configuration(arguments, proposal, problems, ENFORCE)
+    setup = prepare(
+        replace(configuration, trunks=names.as_trunks()),
+        rules,
+        live=False,
+        problems=problems,
+        needs_anchors=False,
+        assumed=names.as_credentials(proposal.begins or time.time()),
+    )
+    return names.joined(setup), list(names.sentences(proposal.peers))
 
 
 def supposed_setup(arguments: argparse.Namespace, proposal: Proposal) -> Setup:
@@ -189,6 +241,5 @@ def supposed_setup(arguments: argparse.Namespace, proposal: Proposal) -> Setup:
     configuration = proposed_configuration(arguments, proposal, problems)
     setup = prepare(configuration, live=False, problems=problems, needs_anchors=False)
     rules, _ = load_rules({"": VERIFY_RULES + SIGN_RULE.replace("NAME", _CREDENTIAL)}, str, [_CREDENTIAL])
-    laboratory = Maker(proposal.begins or time.time()).laboratory()
-    ours = load_credential(_CREDENTIAL, key_pem(laboratory.leaf.key), laboratory.chain, PLACEHOLDER_X5U)
+    ours = throw_away(_CREDENTIAL, proposal.begins or time.time())
     return replace(setup, rules=rules, credentials={_CREDENTIAL: ours})

@@ -87,9 +87,14 @@ def _what_they_have(name: str, calls: Sequence[Call]) -> str:
 def _given(arguments: argparse.Namespace, plan: Profile) -> Iterator[tuple[str, list[tuple[str, list[str]]]]]:
     """The options that are given, and each of their values with its patterns."""
     for name in FILTERS:
-        values: list[str] = getattr(arguments, name) or []
+        values = [each for text in getattr(arguments, name) or [] for each in _apart(name, text)]
         if values:
             yield name, [(each, _as_numbers(each, plan) if name in _NUMBERS else [each]) for each in values]
+
+
+def _apart(name: str, text: str) -> list[str]:
+    """The values between the commas. The subject of a certificate may have some, such as `Example, Inc.`"""
+    return [text] if name == "signer" else [each.strip() for each in text.split(",") if each.strip()] or [text]
 
 
 def _as_numbers(text: str, plan: Profile) -> list[str]:

@@ -18,7 +18,11 @@ ORDERS = ("time", "from", "to", "attestation", "signer", "outcome", "treatment",
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """Declare the options that choose calls. Each of them asks for the list."""
-    group = parser.add_argument_group("the list of calls", "A PATTERN may have *. Options of one name: any of them.")
+    group = parser.add_argument_group(
+        "the list of calls",
+        "A PATTERN may have *. Several, with commas between them or in options of one name: any of them. With a"
+        " PATTERN, only the list is printed.",
+    )
     group.add_argument("--calls", action="store_true", help="list all calls; a small capture is listed without it")
     for name, what in FILTERS.items():
         option = f"--{name.replace('_', '-')}"
@@ -37,6 +41,11 @@ def needs_signers(arguments: argparse.Namespace) -> bool:
     return bool(arguments.signer) or "signer" in (arguments.sort or "")
 
 
+def has_filter(arguments: argparse.Namespace) -> bool:
+    """Whether only some of the calls are wanted."""
+    return any(getattr(arguments, name) for name in FILTERS)
+
+
 def wants_list(arguments: argparse.Namespace) -> bool:
     """Whether the list is asked for, however many calls there are."""
-    return bool(arguments.calls or arguments.sort or any(getattr(arguments, name) for name in FILTERS))
+    return bool(arguments.calls or arguments.sort or has_filter(arguments))

@@ -1,6 +1,7 @@
 """Gathers the calls of a replay, as long as they are wanted, and shows them."""
 
 import argparse
+import contextlib
 
 from sbc_filter.calls.calls import Calls
 from sbc_filter.calls.listener import MessageListener, Supposed
@@ -10,12 +11,13 @@ from sbc_filter.capture.tcp.tcp_replay import TcpReplay
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.commands.replay.call_filter import NoSuchCall, chosen, unmatched
 from sbc_filter.commands.replay.call_list import lines, to_json
-from sbc_filter.commands.replay.call_options import needs_signers, wants_list
+from sbc_filter.commands.replay.call_options import has_filter, needs_signers, wants_list
 from sbc_filter.commands.replay.captures import Named
 from sbc_filter.commands.replay.examples import Examples, of_calls
 from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.commands.replay.html_report import HtmlReport
-from sbc_filter.commands.replay.signers import name_signers
+from sbc_filter.commands.replay.signers import Trial, name_signers
+from sbc_filter.commands.replay.spooled import SpooledRecords
 from sbc_filter.config.settings import NetworkSettings
 from sbc_filter.numbering.numbering_plans import NANP, plan_named
 from sbc_filter.records.tally import numbered
@@ -31,17 +33,26 @@ SMALL = 50
 class Gathering:
     """Attach it to the shells of a replay. `calls` is None once there are more than `SMALL`, and no list is wanted.
 
-    From then on nothing is gathered: a replay of a large capture costs the time and memory that it cost without.
+    From then on nothing is gathered: a replay of a large capture costs the time and memory that it cost without. The
+    `trial` of a certificate hears of each message, until it is decided.
     """
 
     def __init__(
-        self, arguments: argparse.Namespace, network: NetworkSettings, supposed: Supposed = lambda: None
+        self,
+        arguments: argparse.Namespace,
+        network: NetworkSettings,
+        trial: Trial,
+        stack: contextlib.ExitStack,
+        supposed: Supposed = lambda: None,
     ) -> None:
+        """With `--json` and a filter, records are kept until it is known whose they are; `stack` removes the copy."""
         self.calls: Calls | None = Calls(with_messages=0)
         self._arguments = arguments
         self._wanted = wants_list(arguments)
         self._listener = MessageListener(self._add, network.ports, supposed)
         self._plan = plan_named(network.numbering) or NANP
+        self._trial = trial
+        self._records = SpooledRecords(stack) if arguments.json and has_filter(arguments) else None
         self._shells: tuple[Replay | TcpReplay | HtmlReport, ...] = ()
         self.fault: NoSuchCall | None = None
         """Why no call is listed, though there are calls."""
@@ -50,10 +61,10 @@ class Gathering:
         """Hear of every message that these process."""
         if self._arguments.json and not self._wanted:
             self.calls = None
-            return
         self._shells = shells
-        for shell in shells:
-            shell.listener = self._listener
+        if self._listens:
+            for shell in shells:
+                shell.listener = self._listener
 
     def show(self, console: PlainConsole, source: CertificateSource, *, several: bool) -> None:
         """Print the list, if it is wanted or short."""
@@ -71,6 +82,8 @@ class Gathering:
         for sentence in unknown:
             console.print(plain(sentence))
         if self._arguments.json:
+            for line in () if self._records is None else self._records.of(found):
+                print(line, end="")
             for call in found:
                 print(to_json(call))
         elif found:
@@ -80,6 +93,11 @@ class Gathering:
             console.print()
         if not self._arguments.json:
             self._say(console, len(found))
+
+    @property
+    def is_all(self) -> bool:
+        """Whether the list, or why there is none, is all that is wanted: the summary is about the whole capture."""
+        return self.fault is not None or has_filter(self._arguments)
 
     def raise_fault(self) -> None:
         """Raise `fault`, if there is one."""
@@ -101,7 +119,7 @@ class Gathering:
         """What the list does not show."""
         if self.calls is None:
             return
-        if self._wanted and listed < len(self.calls):
+        if listed and has_filter(self._arguments):
             console.print(f"{numbered(listed, 'call')} of {len(self.calls)} listed")
         elif self._wanted and not listed:
             console.print("There are no calls.")
@@ -109,11 +127,18 @@ class Gathering:
             messages = numbered(self.calls.unlisted, "message")
             console.print(f"{messages} belong to calls after the first {len(self.calls)}, which are not listed")
 
+    @property
+    def _listens(self) -> bool:
+        return self.calls is not None or self._trial.is_open
+
     def _add(self, message: SeenMessage) -> None:
-        if self.calls is None:
-            return
-        self.calls.add(message)
-        if not self._wanted and len(self.calls) > SMALL:
-            self.calls = None
+        self._trial.add(message)
+        if self.calls is not None:
+            call = self.calls.add(message)
+            if call is not None and self._records is not None:
+                self._records.add(call, message)
+            if not self._wanted and len(self.calls) > SMALL:
+                self.calls = None
+        if not self._listens:
             for shell in self._shells:
                 shell.listener = None

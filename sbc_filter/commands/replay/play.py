@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -24,12 +24,23 @@ from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.tcp.tcp_replay import TcpReplay
 from sbc_filter.capture.unseen import Unseen
 from sbc_filter.capture.writer import CaptureWriter
-from sbc_filter.certificates.folder import read_pem
-from sbc_filter.certificates.given_certificate import GivenCertificate
+from sbc_filter.certificates.given_certificate import GivenCertificate, read_given
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.advice import advise, to_dict
-from sbc_filter.commands.replay.analysis import Analysis, files_that_apply, judged_by_defaults, read_setup
+from sbc_filter.commands.replay.analysis import (
+    ANALYSED,
+    Analysis,
+    counted_rules,
+    files_that_apply,
+    judged_by_defaults,
+    look,
+    no_rule,
+    proposed_setup,
+    read_setup,
+    what_is_taken,
+)
+from sbc_filter.commands.replay.call_options import has_filter
 from sbc_filter.commands.replay.captures import Named, find_captures, folders_of, opened
 from sbc_filter.commands.replay.examples import Examples
 from sbc_filter.commands.replay.frames import Clock, with_progress
@@ -38,12 +49,13 @@ from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.commands.replay.html_report import HtmlReport
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
 from sbc_filter.commands.replay.replay_result import Reported, Result
+from sbc_filter.commands.replay.signers import Trial
 from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import AnyAnswer, Need, VerdictKind
-from sbc_filter.errors import EnvironmentFault, FetchError, UsageFault, reason
+from sbc_filter.errors import EnvironmentFault, UsageFault, reason
 from sbc_filter.records.tally import Tally, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
 from sbc_filter.system.plain_console import PlainConsole
@@ -51,6 +63,7 @@ from sbc_filter.system.plain_text import plain_lines
 
 SECRET = b"sbc-filter replay"  # our To tags are the same in every replay
 _LEARNT = {"--learn": "URL", "--learn-translations": "translation"}
+_NO_RULES = "no rules, so no call is judged: write some (docs/rules.md), or name a file of them with --rules"
 _FRESH = 3600.0  # seconds of the capture for which an answer of the certificate folder is valid
 
 
@@ -60,10 +73,15 @@ def replay(arguments: argparse.Namespace) -> int:
         file, named, outputs = files_of(arguments)
         if file is None and arguments.rules is None:
             analysis = Analysis(arguments, named, stack)
-            return _replay(arguments, analysis.setup, analysis.named, outputs, analysis)
+            return _replay(arguments, analysis.setup, analysis.named, outputs, [ANALYSED], analysis)
+        if file is None:
+            named, proposal = look(arguments, named, stack)
+            setup, assumed = proposed_setup(arguments, arguments.rules, proposal)
+            assumed.insert(0, what_is_taken(proposal, counted_rules(setup)))
+            return _replay(arguments, setup, named, outputs, assumed)
         setup = read_setup(arguments, file)
         setup = judged_by_defaults(setup) if arguments.rules is None else setup
-        return _replay(arguments, setup, named, outputs, None)
+        return _replay(arguments, setup, named, outputs)
 
 
 def _replay(
@@ -71,28 +89,28 @@ def _replay(
     setup: Setup,
     named: Named,
     outputs: Mapping[str, Path],
-    analysis: Analysis | None,
+    assumed: Sequence[str] = (),
+    analysis: Analysis | None = None,
 ) -> int:
     configuration, ports = setup.configuration, setup.configuration.network.ports
+    given = given_certificate(arguments.certificate, setup)
     tally, unseen = Tally(), Unseen(ports)
     survey, calls = Survey(ports, unseen), RecordSurvey(unseen, sbc=bool(configuration.network.sbc))
-    # Standard output is reserved for records or for a file that goes there.
-    taken = arguments.json or any(own_descriptor(out) == 1 for out in outputs.values())
-    console = PlainConsole(stderr=taken)
+    console = _console(arguments, outputs)
     learners = _learners(outputs, configuration.certificates.tolerate)
-    examples, analyses = Examples(), [] if analysis is None else [analysis]
+    analyses = [] if analysis is None else [analysis]
     supposed = [each.supposed for each in analyses]
-    gathering = Gathering(arguments, configuration.network, *supposed)
+    examples = Examples(*supposed)
     counted = _to_all([tally, *learners.values()])
     sinks: list[Callable[[Record], None]] = [lambda record: counted(honest(record)), calls, examples, *analyses]
-    sinks += [to_lines(sys.stdout)] if arguments.json else []
+    sinks += [to_lines(sys.stdout)] if arguments.json and not has_filter(arguments) else []
     with contextlib.ExitStack() as stack:
+        gathering = Gathering(arguments, configuration.network, Trial(given), stack, *supposed)
         stack.enter_context(reporting_interrupts(writes=bool(arguments.out or arguments.html)))
         captures = stack.enter_context(opened(named))
-        title, applies = named.title(captures), list(what_applies(setup, named, captures, analysis is not None))
+        title, applies = named.title(captures), list(what_applies(setup, named, captures, assumed, arguments.rules))
         console.print(*applies, sep="\n")
         clock = Clock(arguments.at)
-        given = given_certificate(arguments.certificate)
         source = source_of(configuration.certificates, arguments.fetch, clock, console, stack, given)
         source = source if analysis is None else analysis.noting(source)
         needs = stack.enter_context(contextlib.closing(Needs(source, {}, clock)))  # delegates sign no calls of the past
@@ -111,19 +129,24 @@ def _replay(
         gathering.show(console, source, several=named.several)
         calls.finish()
         named_calls = gathering.examples(examples, named)
-        assumed = None if analysis is None else to_dict(analysis)
+        data = None if analysis is None else to_dict(analysis)
         counts = with_tcp(run.counters, streams)
         sentence = html.headline() if html else gathering.headline()
-        result = Result(title, counts, engine.counters, tally, unseen, captures.faults, named_calls, assumed, sentence)
+        result = Result(title, counts, engine.counters, tally, unseen, captures.faults, named_calls, data, sentence)
         if html:
             html.write(console, setup, result, named, applies, source, given_options(arguments), given)
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
-    report(console, result, json=arguments.json, brief=gathering.fault is not None)
+    report(console, result, json=arguments.json, brief=gathering.is_all)
     gathering.raise_fault()
-    if analysis is not None and not arguments.json:
+    if analysis is not None and not (arguments.json or gathering.is_all):
         advise(console, analysis, arguments, named.words)
     return int(unseen.has_invites or bool(captures.faults))
+
+
+def _console(arguments: argparse.Namespace, outputs: Mapping[str, Path]) -> PlainConsole:
+    """Standard output, unless it is reserved for records or for a file that goes there."""
+    return PlainConsole(stderr=arguments.json or any(own_descriptor(out) == 1 for out in outputs.values()))
 
 
 def _to_all(sinks: Iterable[Callable[[Record], None]]) -> Callable[[Record], None]:
@@ -168,13 +191,9 @@ def report(console: PlainConsole, result: Reported, *, json: bool, brief: bool =
         print(f"sbc-filter: {plain_lines(fault)}", file=sys.stderr)
 
 
-def given_certificate(path: Path | None) -> GivenCertificate:
-    """The source of `--certificate`, which may be absent; `CaptureError` if the file cannot be read."""
-    try:
-        return GivenCertificate(path, None if path is None else read_pem(path))
-    except (OSError, FetchError) as error:
-        fault = reason(error) if isinstance(error, OSError) else str(error)
-        raise CaptureError(f"{path} cannot be read: {fault}") from None
+def given_certificate(path: Path | None, setup: Setup) -> GivenCertificate:
+    """The source of `--certificate`, which may be absent; `UnusableCertificate` if the file is not a certificate."""
+    return GivenCertificate(path, read_given(path, setup.trust.tolerate))
 
 
 def source_of(
@@ -267,14 +286,24 @@ def _learn(console: PlainConsole, learner: Learner | LearntTranslations, path: P
     console.print(f"{path}: {numbered(count, what)} learnt")
 
 
-def what_applies(setup: Setup, named: Named, captures: Captures, analysed: bool) -> Iterator[str]:
-    """What is said before a replay: the files that apply, and those that are ignored."""
-    if analysed:
-        yield "configuration: none found: the capture is analysed by the defaults; nothing would change"
-    else:
-        yield f"configuration: {files_that_apply(setup)}"
+def what_applies(
+    setup: Setup,
+    named: Named,
+    captures: Captures,
+    assumed: Sequence[str] = (),
+    rules: Path | None = None,
+    *,
+    without_rules: str = _NO_RULES,
+) -> Iterator[str]:
+    """What is said before a replay: the files that apply, and those that are ignored.
+
+    `assumed` stands in the place of the configuration that is missing. If there are no rules, what is said is about the
+    file of `rules` that was named, or else `without_rules`.
+    """
+    analysed = ANALYSED in assumed
+    yield from assumed or (f"configuration: {files_that_apply(setup)}",)
     if not setup.rules.rules:
-        yield "no rules, so no call is judged: write some (docs/rules.md), or name a file of them with --rules"
+        yield without_rules if rules is None else no_rule(rules)
     directed = any(each.direction for each in setup.rules.conditions)
     if directed and not setup.configuration.network.sbc and not analysed:
         yield "warning: the address of the SBC is not known, so no rule with a direction matches (--sbc, [network].sbc)"

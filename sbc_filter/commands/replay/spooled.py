@@ -1,15 +1,18 @@
-"""Captures that can be read twice: what comes through a pipe is kept in a temporary file meanwhile."""
+"""What is kept in a temporary file meanwhile: captures from a pipe, to be read twice, and records of calls."""
 
 import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
+from sbc_filter.calls.call import Call
+from sbc_filter.calls.seen_message import SeenMessage
 from sbc_filter.capture.frame import CaptureError
 from sbc_filter.capture.merge import Source
 from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.errors import reason
+from sbc_filter.records.journal import line_of
 
 _CHUNK = 1 << 16  # bytes
 
@@ -30,6 +33,41 @@ def rewind(sources: Sequence[Source]) -> None:
                 os.lseek(each.descriptor, 0, os.SEEK_SET)
 
 
+class SpooledRecords:
+    """The records of calls, until it is known which calls are listed. `CaptureError` if there is no room for them."""
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        self._file: IO[str] = tempfile.TemporaryFile("w+", prefix="sbc-filter-")  # noqa: SIM115 (`stack`)
+        stack.callback(self._close)
+
+    def add(self, call: Call, message: SeenMessage) -> None:
+        """Keep the records of this message of the call."""
+        records = [each for each in (*message.monitored, message.record) if each is not None]
+        try:
+            self._file.writelines(f"{call.number} {line_of(each)}" for each in records)
+        except OSError as error:
+            raise _no_room("the records", error) from None
+
+    def of(self, calls: Iterable[Call]) -> Iterator[str]:
+        """The records of these calls as lines of JSON, in order of time."""
+        chosen = {str(call.number) for call in calls}
+        try:
+            self._file.seek(0)
+        except OSError as error:
+            raise _no_room("the records", error) from None
+        for number, _, line in (each.partition(" ") for each in self._file):
+            if number in chosen:
+                yield line
+
+    def _close(self) -> None:
+        with contextlib.suppress(OSError):  # what is written last may not have room either
+            self._file.close()
+
+
+def _no_room(what: str, error: OSError) -> CaptureError:
+    return CaptureError(f"{what} cannot be kept in {tempfile.gettempdir()}: {reason(error)}")
+
+
 def _is_file(source: Source) -> bool:
     return source.descriptor is None and not (os.path.exists(source.name) and not os.path.isfile(source.name))
 
@@ -48,7 +86,7 @@ def _copied(source: Source, stack: contextlib.ExitStack) -> Source:
                 begun = True
         copy.flush()
     except OSError as error:
-        raise CaptureError(f"{source.name} cannot be kept in {tempfile.gettempdir()}: {reason(error)}") from None
+        raise _no_room(source.name, error) from None
     rewind([copied])
     return copied
 

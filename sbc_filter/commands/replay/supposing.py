@@ -1,6 +1,6 @@
 """Judges a call a second time where only the trust anchor is missing: as if the chain of its certificate led to one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.engine.call.network import Arrival, Flow
@@ -38,21 +38,32 @@ class NotedCertificates:
         self._source.close()
 
 
+def believing(trust: TrustStore, anchors: Sequence[Certificate]) -> TrustStore:
+    """The trust store with these anchors in the place of its own."""
+    return TrustStore(anchors, trust.crls, tolerate=trust.tolerate, strict=trust.strict, policies=trust.policies)
+
+
 class Supposing:
     """An engine for the shells of a replay that observes: what its rules would do is not done.
 
     A call whose chain leads to no anchor is decided again by a second engine, to which all certificates that were found
     are anchors. If it fails there, too, that is its result. If it passes, only the anchor is missing, and `supposed` is
-    the second record. `found` are the chains that are found meanwhile, by their URLs.
+    the second record. `found` are the chains that are found meanwhile, by their URLs; `trust` says what else counts.
     """
 
     def __init__(
-        self, engine: Engine, second: Engine, ask: Callable[[Need], AnyAnswer], found: Mapping[str, bytes]
+        self,
+        engine: Engine,
+        second: Engine,
+        ask: Callable[[Need], AnyAnswer],
+        found: Mapping[str, bytes],
+        trust: TrustStore,
     ) -> None:
         self._engine = engine
         self._second = second
         self._ask = ask
         self._found = found
+        self._trust_store = trust
         self._known = 0  # chains that the second engine trusts
         self._anchors: list[Certificate] = []
         self._again: _Again | None = None
@@ -97,8 +108,8 @@ class Supposing:
             return
         for pem in list(self._found.values())[self._known :]:
             try:
-                self._anchors += parse_certificates(pem)
+                self._anchors += parse_certificates(pem, tolerate=self._trust_store.tolerate)
             except (VerificationError, *PARSE_ERRORS):
                 continue
         self._known = len(self._found)
-        self._second.set_trust_store(TrustStore(self._anchors))
+        self._second.set_trust_store(believing(self._trust_store, self._anchors))

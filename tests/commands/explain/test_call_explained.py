@@ -258,10 +258,9 @@ def test_a_key_next_to_its_certificate_is_not_in_the_evidence(
 
 def test_a_key_in_der_is_not_in_the_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     key = LAB.leaf.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    (tmp_path / "key.der").write_bytes(key)
-    bundle = tmp_path / "evidence.zip"
-    options = "--certificate", str(tmp_path / "key.der"), "--bundle", str(bundle)
-    lines(capsys, captured(tmp_path, *CALLS), "2", *options, code=1)
+    bundle, capture = tmp_path / "evidence.zip", captured(tmp_path, *CALLS)
+    certificate_path(tmp_path / "certificates", X5U).write_bytes(key)
+    lines(capsys, capture, "2", "--bundle", str(bundle), code=1)
     with zipfile.ZipFile(bundle) as archive:
         assert "certificate-1.url" in archive.namelist()
         assert not any(key in archive.read(name) for name in archive.namelist())
@@ -303,7 +302,8 @@ def test_the_evidence_of_a_message(tmp_path: Path, capsys: pytest.CaptureFixture
     captured(tmp_path)
     (tmp_path / "call.sip").write_bytes(GOOD)
     bundle = tmp_path / "evidence.zip"
-    lines(capsys, str(tmp_path / "call.sip"), "--from", CARRIER, "--bundle", str(bundle), code=0)
+    shown = lines(capsys, str(tmp_path / "call.sip"), "--from", CARRIER, "--bundle", str(bundle), code=0)
+    assert shown[-1] == f"evidence written to {bundle}"
     with zipfile.ZipFile(bundle) as archive:
         assert archive.read("received.sip") == GOOD
         assert b"verstat=TN-Validation-Passed" in archive.read("forwarded.sip")
@@ -330,7 +330,16 @@ def test_evidence_does_not_overwrite_another_file(tmp_path: Path, capsys: pytest
     said = f"--bundle {capture} is there, and not a ZIP file: name another file, it is not overwritten"
     assert capsys.readouterr().err == f"sbc-filter: {said}\n"
     assert Path(capture).read_bytes() == before
-    assert [main(["explain", capture, "1", "--bundle", str(bundle)]) for _ in range(2)] == [0, 0]
+    written = f"evidence of call 1 written to {bundle}"
+    assert lines(capsys, capture, "1", "--bundle", str(bundle), code=0)[-2:] == ["", written]
+    again = lines(capsys, capture, "1", "--bundle", str(bundle), code=0)
+    assert again[-1] == f"{written}; the file that was there is overwritten"
+    bundle.unlink()
+    assert main(["explain", capture, "1", "--bundle", str(bundle), "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["outcome"] == "passed"
+    assert printed.err == f"{written}\n"
+    assert "written" not in " ".join(lines(capsys, capture, "1", code=0))
 
 
 def test_evidence_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,8 @@ from sbc_filter.commands.replay.play import (
 from sbc_filter.errors import UsageFault
 from sbc_filter.system.plain_console import PlainConsole
 
+_NO_RULES = "no rules now, so every call passes unexamined: name others to compare with these by --rules RULES"
+
 
 def compare(arguments: argparse.Namespace) -> int:
     """Compare the rules of the configuration with others; 1 if a call is treated differently, or was not looked at."""
@@ -48,15 +50,16 @@ def compare(arguments: argparse.Namespace) -> int:
         stack.enter_context(reporting_interrupts(writes=False))
         setups = Setups.read(file, arguments, named, stack)
         now, then, named = setups.now, setups.then, setups.named
+        given = given_certificate(arguments.certificate, now)
         ports = now.configuration.network.ports
         unseen = Unseen(ports)
         calls = RecordSurvey(unseen, sbc=bool(now.configuration.network.sbc))
         captures = stack.enter_context(opened(named))
         title = named.title(captures)
-        first, *others = what_applies(now, named, captures, analysed=False)
-        console.print(setups.first_line(first), *others, setups.last_line(arguments.diff), sep="\n")
+        first = setups.first_lines()
+        applies = what_applies(now, named, captures, first, arguments.rules, without_rules=_NO_RULES)
+        console.print(*applies, *setups.last_lines(arguments.diff), sep="\n")
         clock = Clock(arguments.at)
-        given = given_certificate(arguments.certificate)
         source = source_of(now.configuration.certificates, arguments.fetch, clock, console, stack, given)
         needs = Needs(source, {}, clock)
         stack.callback(needs.close)

@@ -103,12 +103,13 @@ def _tables(console: PlainConsole, kinds: list[_Count], title: str) -> None:
         console.print(title)
         console.print()
     messages = {kind.message for kind, _, _ in kinds} != {_INVITE}
-    names = ["No.", *(["Message"] if messages else []), "Rule", "Outcome", "Treatment", "Verdict", "Fields", "Calls"]
+    counted = "Messages" if messages else "INVITEs"
+    names = ["No.", *(["Message"] if messages else []), "Rule", "Outcome", "Treatment", "Verdict", "Fields", counted]
     rows = [
         [at, *([kind.message] if messages else []), *_cells(kind), " ".join(kind.fields) or None, count]
         for at, (kind, count, _) in enumerate(kinds, 1)
     ]
-    console.print(PlainTable(names, rows, right=["Calls"]))
+    console.print(PlainTable(names, rows, right=[counted]))
     console.print()
     files = any(each.file for _, _, examples in kinds for each in examples)
     examples = [

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import NamedTuple
 
+from sbc_filter.calls.could_be_signed import result_of
 from sbc_filter.commands.replay.compare.changed_fields import changed_fields
 from sbc_filter.commands.replay.compare.two_engines import Compared
 from sbc_filter.engine.record import Record, readable
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.generational_cache import GenerationalCache
-from sbc_filter.outcomes import result_name
 from sbc_filter.sip.lenient.request_start import method_of
 
 EXAMPLES = 3
@@ -156,7 +156,7 @@ def _treated(verdict: Verdict) -> Treated:
 
 
 def _of_record(record: Record) -> Treated:
-    outcome = result_name(record.outcome, record.detail)
+    outcome = result_of(record)
     treatment = f"{record.treatment} {record.code}" if record.code else str(record.treatment)
     return Treated(record.rule or _NONE, outcome, treatment, str(record.verdict))
 

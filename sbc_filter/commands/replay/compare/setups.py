@@ -6,18 +6,26 @@ defaults, as in a replay without a configuration.
 
 import argparse
 import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from sbc_filter.assembly.setup import Setup, prepare
-from sbc_filter.calls.proposal import Proposal, scout
-from sbc_filter.commands.replay.analysis import VERIFY_RULES, proposed_configuration, read_setup
-from sbc_filter.commands.replay.captures import Named, opened
-from sbc_filter.commands.replay.spooled import read_twice, rewind
+from sbc_filter.calls.proposal import Proposal
+from sbc_filter.commands.replay.analysis import (
+    VERIFY_RULES,
+    counted_rules,
+    look,
+    no_rule,
+    proposed_configuration,
+    proposed_setup,
+    read_setup,
+    what_is_taken,
+)
+from sbc_filter.commands.replay.captures import Named
 from sbc_filter.config.settings import ENFORCE
 from sbc_filter.errors import ConfigurationError, Problem
-from sbc_filter.records.tally import numbered
 from sbc_filter.rules.rule_file import load_rules
 
 
@@ -31,61 +39,60 @@ class Setups(NamedTuple):
     """The configuration says `mode = "observe"`."""
     proposal: Proposal | None
     """What the capture proposes, if there is no configuration."""
+    assumed: tuple[str, ...]
+    """Sentences about names that the rules use and no configuration defines."""
 
     @classmethod
     def read(cls, file: Path | None, arguments: argparse.Namespace, named: Named, stack: contextlib.ExitStack) -> Self:
         """Read both; `ConfigurationError` with the problems of both. Without a file, the captures are read once."""
         proposal = None
         if file is None:
-            named = named._replace(sources=read_twice(named.sources, stack))
-            proposal = scout(opened(named)).proposal(arguments.sbc)
-            rewind(named.sources)
+            named, proposal = look(arguments, named, stack)
         setups: list[Setup] = []
         problems: list[Problem] = []
+        assumed: list[str] = []
         for rules in (arguments.rules, arguments.diff):
             try:
-                setups.append(_setup(file, arguments, rules, proposal))
+                setup, sentences = _setup(file, arguments, rules, proposal)
+                setups.append(setup)
+                assumed += [each for each in sentences if each not in assumed]
             except ConfigurationError as error:
                 problems += [problem for problem in error.problems if problem not in problems]
         if problems:
             raise ConfigurationError(problems)
         now, then = setups
-        return cls(_enforced(now), _enforced(then), named, now.observes and proposal is None, proposal)
+        return cls(_enforced(now), _enforced(then), named, now.observes and proposal is None, proposal, tuple(assumed))
 
-    def first_line(self, otherwise: str) -> str:
-        """What is said first; `otherwise` if there is a configuration."""
+    def first_lines(self) -> tuple[str, ...]:
+        """What is said first; nothing if there is a configuration."""
         if self.proposal is None:
-            return otherwise
-        rules = _counted(self.now) if _files(self.now) else "calls are verified by the defaults"
-        taken = ", ".join(self.proposal.sbc) or "unknown, since no INVITE begins a call"
-        return f"configuration: none found: the SBC is taken to be {taken} (--sbc); {rules}"
+            return ()
+        by_defaults = not any(rule.file for rule in self.now.rules.rules)
+        rules = "calls are verified by the defaults" if by_defaults else counted_rules(self.now)
+        return what_is_taken(self.proposal, rules), *self.assumed
 
-    def last_line(self, path: Path) -> str:
+    def last_lines(self, path: Path) -> Iterator[str]:
         """What is said of the rules to compare; `path` has them."""
         observes = "; mode observe: compared as if calls were filtered" if self.observes else ""
-        return f"compared with: {path}; {_counted(self.then)}{observes}"
+        yield f"compared with: {path}; {counted_rules(self.then)}{observes}"
+        if not self.then.rules.rules:
+            yield no_rule(path)
 
 
-def _setup(file: Path | None, arguments: argparse.Namespace, rules: Path | None, proposal: Proposal | None) -> Setup:
+def _setup(
+    file: Path | None, arguments: argparse.Namespace, rules: Path | None, proposal: Proposal | None
+) -> tuple[Setup, list[str]]:
     if proposal is None:
-        return read_setup(argparse.Namespace(**{**vars(arguments), "rules": rules}), file)
+        return read_setup(argparse.Namespace(**{**vars(arguments), "rules": rules}), file), []
+    if rules is not None:
+        return proposed_setup(arguments, rules, proposal)
     problems: list[Problem] = []
     configuration = proposed_configuration(arguments, proposal, problems)
-    setup = prepare(configuration, rules, live=False, problems=problems, needs_anchors=False)
-    return setup if rules is not None else replace(setup, rules=load_rules({"": VERIFY_RULES}, str, [])[0])
+    setup = prepare(configuration, live=False, problems=problems, needs_anchors=False)
+    return replace(setup, rules=load_rules({"": VERIFY_RULES}, str, [])[0]), []
 
 
 def _enforced(setup: Setup) -> Setup:
     """The setup without `mode = "observe"`: what is compared is what rules do."""
     network = replace(setup.configuration.network, mode=ENFORCE)
     return replace(setup, configuration=replace(setup.configuration, network=network))
-
-
-def _counted(setup: Setup) -> str:
-    files = _files(setup)
-    of = f" of {numbered(len(files), 'file')}" if files else ": every call passes"
-    return f"{numbered(len(setup.rules.rules), 'rule')}{of}"
-
-
-def _files(setup: Setup) -> set[str]:
-    return {rule.file for rule in setup.rules.rules if rule.file}
