@@ -30,6 +30,7 @@ from sbc_filter.system.steady_clock import SteadyClock
 
 _LOG = logging.getLogger(__name__)
 _SLICE = 32  # answers, and as many deadlines, that are handled before sockets are read again
+_AFTER_HOLD = 4  # answers that are handled after a message that waits: see `live.queue_shell`
 _TICK = 0.5  # seconds
 _LIMITS = {"idle": CounterName.RELAY_LIMIT_IDLE, "message": CounterName.RELAY_LIMIT_MESSAGE}
 
@@ -250,9 +251,13 @@ class RelayShell:
         """Decide about a message: settle it, now or later."""
         self._count[CounterName.RELAY_MESSAGES] += 1
         try:
-            self._follow(passage, self._engine.decide(passage.message, passage.flow, self._clock()))
+            decision = self._engine.decide(passage.message, passage.flow, self._clock())
+            self._follow(passage, decision)
         except Exception as error:
             self._fail(passage, error)
+            return
+        if isinstance(decision, Need):  # a folder has already answered: decide before the next message
+            self._collect(_AFTER_HOLD)
 
     def may_pass(self, flow: Flow, fault: AnyFault) -> bool:
         """Whether a stream that cannot be read passes: where it is only observed."""
@@ -272,8 +277,8 @@ class RelayShell:
 
     # An answer arrives, a deadline passes.
 
-    def _collect(self) -> None:
-        for ticket, need, answer in self._mailbox.collect(_SLICE):
+    def _collect(self, most: int = _SLICE) -> None:
+        for ticket, need, answer in self._mailbox.collect(most):
             parked = self._parking.take(ticket)
             if parked is not None:
                 self._resume(parked.need.id, parked.packet, answer)

@@ -237,6 +237,20 @@ def test_a_certificate_that_is_awaited_delays_its_call_on_its_connection_only() 
         assert exactly(far, MARKED + bye) == MARKED + bye
 
 
+def test_a_certificate_that_is_there_at_once_delays_no_call_in_the_same_segment() -> None:
+    """As from a folder: the first call is decided before the second is read."""
+
+    def answers(need: Need, done: Callable[[AnyAnswer], None]) -> None:
+        done(CHAIN)
+
+    with relayed(make_engine(sbc=[SBC], known=False)) as made:
+        made.source.satisfy = answers  # type: ignore[method-assign]
+        near, far = made.connect()
+        near.sendall(CALL + OPTIONS + OTHER)
+        assert exactly(far, MARKED + OPTIONS + MARKED_OTHER) == MARKED + OPTIONS + MARKED_OTHER
+        assert count(made, "held") == 1
+
+
 def test_a_deadline_decides() -> None:
     with relayed(make_engine(REJECT + "[rule.verify]\nhold_ms = 50\n", sbc=[SBC], known=False)) as made:
         near, far = made.connect()
