@@ -142,6 +142,8 @@ class Side(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is watched; it is read when there is an other side to write to (`Connection.regulate`)."""
         self._transport = cast("asyncio.Transport", transport)
+        opened: socket.socket = transport.get_extra_info("socket")
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio sets it for sockets that name TCP alone
         self._transport.pause_reading()
         self._transport.set_write_buffer_limits(high=self._owner.limits.unwritten_octets)
         if self._early:

@@ -307,6 +307,17 @@ def test_a_reset_is_passed_on(sent: bytes) -> None:
         assert count(made, "relay-resets") == 2
 
 
+def test_messages_go_on_without_waiting_for_acknowledgements() -> None:
+    """Otherwise a message waits for that of the one before it, which the peer may delay for 40 ms."""
+    with relayed() as made:
+        made.connect()
+        (connection,) = made.shell._connections
+        for side in connection.sides:
+            assert side._transport is not None
+            opened: socket.socket = side._transport.get_extra_info("socket")
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_far_side_that_refuses() -> None:
     with relayed(limits=Limits(connections_per_peer=1)) as made:
         made.server.close()
