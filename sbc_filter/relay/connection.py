@@ -25,6 +25,9 @@ class Owner(Protocol):
     def monotonic(self) -> float:
         """Seconds that only grow."""
 
+    def read(self, now: float, /) -> None:
+        """A connection is about to be read, at this time."""
+
     def judge(self, passage: Passage, /) -> None:
         """Decide about a message: settle it, now or later."""
 
@@ -156,7 +159,8 @@ class Side(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Octets came."""
-        self._connection.touched = self._owner.monotonic()
+        self._connection.touched = now = self._owner.monotonic()
+        self._owner.read(now)
         self.reading = True
         self.direction.feed(bytes(self._buffer[:nbytes]))
         self.reading = False

@@ -32,6 +32,7 @@ _LOG = logging.getLogger(__name__)
 _SLICE = 32  # answers, and as many deadlines, that are handled before sockets are read again
 _AFTER_HOLD = 4  # answers that are handled after a message that waits: see `live.queue_shell`
 _TICK = 0.5  # seconds
+_LATE = 1.0  # seconds after the last tick: then it comes between two connections
 _LIMITS = {"idle": CounterName.RELAY_LIMIT_IDLE, "message": CounterName.RELAY_LIMIT_MESSAGE}
 
 P = ParamSpec("P")
@@ -110,7 +111,9 @@ class RelayShell:
         self._closing = False
         self._failure: BaseException | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._heart: Callable[[bool], float] | None = None
         self._patience = _TICK  # seconds to the next tick
+        self._late = 0.0  # when the next tick is late
         self._events = 0  # at the last tick
         self.pass_on_errors = False  # whatever `fail_open` says
 
@@ -132,7 +135,8 @@ class RelayShell:
         `tick` is called between messages, about once a second or more often. Its argument says whether nothing came
         since the last time, and no message is held. It returns the seconds after which to call it at the latest.
         """
-        asyncio.run(self._work(tick))
+        self._heart = tick
+        asyncio.run(self._work())
         if self._failure is not None:
             raise self._failure
 
@@ -157,7 +161,7 @@ class RelayShell:
 
     # The loop.
 
-    async def _work(self, tick: Callable[[bool], float] | None) -> None:
+    async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._unexpected)
         self._ended = asyncio.Event()
@@ -168,8 +172,7 @@ class RelayShell:
         try:
             while not self._stop:
                 self._guarded(self._check_limits)
-                if tick is not None:
-                    self._guarded(self._tick, tick)
+                self._guarded(self._tick)
                 await self._wait(min(_TICK, self._patience))
             await self._drain()
         finally:
@@ -190,10 +193,13 @@ class RelayShell:
         except TimeoutError:
             return
 
-    def _tick(self, tick: Callable[[bool], float]) -> None:
+    def _tick(self, *, busy: bool = False) -> None:
+        if self._heart is None:
+            return
         events = self._count[CounterName.RELAY_MESSAGES] + self._count[CounterName.RELAY_CONNECTIONS]
-        self._patience = tick(events == self._events and not len(self._parking))
+        self._patience = self._heart(not busy and events == self._events and not len(self._parking))
         self._events = events
+        self._late = self.monotonic() + _LATE
 
     def _wake(self) -> None:
         self._collect()
@@ -246,6 +252,12 @@ class RelayShell:
             await asyncio.sleep(0.01)
 
     # What connections ask (`connection.Owner`).
+
+    def read(self, now: float) -> None:
+        """A connection is about to be read. With many of them, the loop takes seconds to come round to the tick, and
+        the supervisor would think that it is stuck."""
+        if now >= self._late:
+            self._guarded(self._tick, busy=True)
 
     def judge(self, passage: Passage) -> None:
         """Decide about a message: settle it, now or later."""

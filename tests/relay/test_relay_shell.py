@@ -750,6 +750,40 @@ def test_ticks_and_descriptors_are_attended() -> None:
         made.server.close()
 
 
+def test_a_tick_that_is_late_comes_between_two_connections() -> None:
+    """Else the supervisor would think that a relay with many busy connections is stuck."""
+    clock, sent, seen = FakeTime(), threading.Event(), []
+
+    def handled(record: Record, passage: Passage, verdict: Verdict) -> None:
+        seen.append("call")
+        clock.now += 2.0
+
+    def tick(quiet: bool) -> float:
+        seen.append("idle" if quiet else "tick")
+        return 0.01
+
+    made = Relayed(make_engine(sbc=[SBC]), handled=handled, monotonic=clock.monotonic)
+    made.run = lambda: made.shell.run(tick)  # type: ignore[method-assign]
+    made.thread = threading.Thread(target=made.run)
+    made.thread.start()
+    (near, far), (other_near, other_far) = made.connect(), made.connect()
+    made.shell.soon(lambda: assert_is_set(sent))
+    near.sendall(CALL)
+    other_near.sendall(OTHER)
+    sent.set()
+    assert exactly(far, MARKED) == MARKED
+    assert exactly(other_far, MARKED_OTHER) == MARKED_OTHER
+    made.stop()
+    made.opened.close()
+    made.server.close()
+    first = seen.index("call")
+    assert seen[first : first + 3] == ["call", "tick", "call"]
+
+
+def assert_is_set(event: threading.Event) -> None:
+    assert event.wait(LONG)
+
+
 def test_the_error_of_a_job_ends_the_run() -> None:
     made = Relayed(make_engine(sbc=[SBC]))
     made.thread.start()
