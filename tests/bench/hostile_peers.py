@@ -2,7 +2,7 @@
 
     PYTHONPATH=build/compiled python tests/bench/hostile_peers.py        (as root: it builds hosts)
 
-`sbc-filter run` with one relay process, which gives a peer 5 seconds for a message, and starts again for each kind. 100
+`sbc-filter run` with one relay process, which gives a peer 5 seconds for a message, and starts again for each kind. 200
 honest calls a second are verified over 10 connections, alone and then next to the hostile peers. These are a process of
 their own, and replace each connection that the relay resets. They have five addresses, as the relay allows one address
 256 connections. Memory is what the kernel accounts to the relay process (VmRSS): before the hostile peers come, and at
@@ -29,7 +29,7 @@ from support.tcp_calls import Agent, call, configured, connections
 from sbc_filter.engine import engine
 from sbc_filter.lab.namespaces import Lab
 
-ROUNDS, RATE, SECONDS, CONNECTIONS = 3, 100, 8, 10
+ROUNDS, RATE, SECONDS, CONNECTIONS = 3, 200, 8, 10
 MOVED = 5.0  # ms by which hostile peers may move the p99 of the others
 GROWTH = 64.0  # MiB that hostile peers may take
 COUNTERS = ("relay-resets", "relay-refused-streams", "relay-limit-message")
