@@ -6,14 +6,15 @@
 honest calls a second are verified over 10 connections, alone and then next to the hostile peers. These are a process of
 their own, and replace each connection that the relay resets. They have five addresses, as the relay allows one address
 256 connections. Memory is what the kernel accounts to the relay process (VmRSS): before the hostile peers come, and at
-most while they are there. Each figure is the median of the rounds.
+most while they are there. CPU is what the relay process takes of one processor; unlike p99, it does not depend on what
+else the machine does. Each figure is the median of the rounds.
 """
 
-import multiprocessing
 import statistics
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +22,13 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from support.hostile_peers import ADDRESSES, KINDS, Kind, attack
+from support import hostile_peers
+from support.hostile_peers import ADDRESSES, KINDS, Kind
 from support.netns import three_hosts
+from support.processes import cpu
 from support.runs import asked, processes, started
 from support.tcp_calls import Agent, call, configured, connections
+from support.waiting import LONG, eventually
 
 from sbc_filter.engine import engine
 from sbc_filter.lab.namespaces import Lab
@@ -36,12 +40,14 @@ COUNTERS = ("relay-resets", "relay-refused-streams", "relay-limit-message")
 
 
 class Measured(NamedTuple):
-    """One kind: latency of honest calls in ms, memory in MiB."""
+    """One kind: latency of honest calls in ms, the relay's share of a processor, memory in MiB."""
 
     alone_median: float
     alone_p99: float
+    alone_cpu: float
     beside_median: float
     beside_p99: float
+    beside_cpu: float
     before: float
     most: float
     opened: int
@@ -100,10 +106,14 @@ def main() -> None:
             f"{'' if one.beside_p99 - one.alone_p99 < MOVED else '  p99 EXCEEDED'}"
             f"{'' if one.most - one.before < GROWTH else '  memory EXCEEDED'}"
         )
-    print(f"\n{'':24}{'connections':>12}{'resets':>8}{'refused streams':>17}{'messages too late':>19}")
+    shares = ("CPU", "beside", "connections", "resets", "refused streams", "messages too late")
+    print(f"\n{'':24}" + "".join(f"{title:>{len(title) + 3}}" for title in shares))
     for name, each in found.items():
         one = Measured(*map(statistics.median, zip(*each, strict=True)))
-        print(f"{name:24}{one.opened:12.0f}{one.resets:8.0f}{one.refused:17.0f}{one.late:19.0f}")
+        print(
+            f"{name:24}{one.alone_cpu:6.0%}{one.beside_cpu:9.0%}"
+            f"{one.opened:14.0f}{one.resets:9.0f}{one.refused:18.0f}{one.late:20.0f}"
+        )
     print(f"\nall honest calls arrived verified; p99 may move by {MOVED:g} ms, and memory grow by {GROWTH:g} MiB")
 
 
@@ -111,30 +121,34 @@ def _measured(lab: Lab, agent: Agent, kind: Kind) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         file = configured(Path(folder), more="message_seconds = 5\n")
         with started(lab, file):
-            _honest(lab, agent, 0, 1)  # warm up
-            alone = _honest(lab, agent, 100_000)
-            before, memory = asked(file)["counters"], Memory(processes(file)["relay 1"]["pid"])
-            fork = multiprocessing.get_context("fork")
-            opened = fork.Queue()
-            hostile = fork.Process(target=lambda: opened.put(attack(lab, kind, SECONDS)), daemon=True)
-            with memory.watched():
-                hostile.start()
-                beside = _honest(lab, agent, 200_000)
-                count = opened.get(timeout=60)
-                hostile.join(60)
+            pid = processes(file)["relay 1"]["pid"]
+            _honest(lab, agent, pid, 0, 1)  # warm up
+            alone = _honest(lab, agent, pid, 100_000)
+            before, memory = asked(file)["counters"], Memory(pid)
+            log = Path(folder) / "hostile"
+            with memory.watched(), log.open("wb") as out:
+                words = (sys.executable, str(hostile_peers.__file__), kind.name, str(SECONDS))
+                hostile = lab.start("carrier", *words, log=out)
+                assert eventually(lambda: b"begun" in log.read_bytes())
+                beside = _honest(lab, agent, pid, 200_000)
+                hostile.wait(LONG)
+            count = int(log.read_text().split()[-1])
             after = asked(file)["counters"]
     resets, refused, late = (after.get(name, 0) - before.get(name, 0) for name in COUNTERS)
     return Measured(*alone, *beside, memory.before, memory.most, count, resets, refused, late)
 
 
-def _honest(lab: Lab, agent: Agent, first: int, seconds: int = SECONDS) -> tuple[float, float]:
-    """Median and p99, in ms, of calls over new connections. All of them arrive verified."""
+def _honest(lab: Lab, agent: Agent, pid: int, first: int, seconds: int = SECONDS) -> tuple[float, float, float]:
+    """Median and p99, in ms, of calls over new connections, and what share of a processor the relay took meanwhile. All
+    of them arrive verified."""
     count = RATE * seconds
     messages = [call(first + at) for at in range(count)]
     with connections(lab, CONNECTIONS) as senders:
+        begin, spent = time.monotonic(), cpu(pid)
         latencies = sorted(agent.pace(senders, messages, RATE))
+        share = (cpu(pid) - spent) / (time.monotonic() - begin)
     assert agent.marked == count, f"{count - agent.marked} calls of {count} came unverified"
-    return statistics.median(latencies) * 1e3, latencies[int(count * 0.99)] * 1e3
+    return statistics.median(latencies) * 1e3, latencies[int(count * 0.99)] * 1e3, share
 
 
 if __name__ == "__main__":

@@ -1,15 +1,23 @@
-"""Peers that open TCP connections to make work or to take memory, and never send a message that can be read."""
+"""Peers that open TCP connections to make work or to take memory, and never send a message that can be read.
+
+    python hostile_peers.py KIND SECONDS
+
+It prints that it has begun, and at the end the number of connections.
+"""
 
 import contextlib
 import heapq
 import itertools
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import NamedTuple
 
-from sbc_filter.lab.namespaces import Lab
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
 from support.tcp_calls import CORE, call
 
 ADDRESSES = [f"192.0.2.{100 + at}" for at in range(5)]
@@ -77,14 +85,10 @@ KINDS = (
 )
 
 
-def attack(lab: Lab, kind: Kind, seconds: float) -> int:
+def attack(kind: Kind, seconds: float) -> int:
     """Keep as many connections as this kind has for so many seconds; how many there were. Those that end, also by a
     reset of the relay, are replaced."""
-    with lab.inside("carrier"):
-        return _attack(kind, time.monotonic() + seconds)
-
-
-def _attack(kind: Kind, end: float) -> int:
+    end = time.monotonic() + seconds
     numbers = itertools.count()
     due: list[tuple[float, int, Steps]] = []
     now, next_opening = time.monotonic(), time.monotonic()
@@ -121,3 +125,9 @@ def _waiting(opened: socket.socket) -> Steps:
             if not opened.recv(65536):
                 return
         yield 0.5
+
+
+if __name__ == "__main__":
+    print("begun", flush=True)
+    (chosen,) = (kind for kind in KINDS if kind.name == sys.argv[1])
+    print(attack(chosen, float(sys.argv[2])))
