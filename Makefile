@@ -54,6 +54,9 @@ bench:
 	@$(BIN)/python tests/bench/engine.py
 	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/engine.py
 	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/workers.py
+	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/relay.py
+	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/relay_loss.py
+	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/hostile_peers.py
 	@$(BIN)/python tests/bench/waiting.py
 	@$(BIN)/python tests/bench/flood.py
 	@$(BIN)/python tests/bench/seen.py

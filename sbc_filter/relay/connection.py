@@ -29,6 +29,9 @@ class Owner(Protocol):
     def monotonic(self) -> float:
         """Seconds that only grow."""
 
+    def read(self, now: float, /) -> None:
+        """A connection is about to be read, at this time."""
+
     def judge(self, passage: Passage, /) -> None:
         """Decide about a message: settle it, now or later."""
 
@@ -155,6 +158,8 @@ class Side(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is watched; it is read when there is an other side to write to (`Connection.regulate`)."""
         self._transport = cast("asyncio.Transport", transport)
+        opened: socket.socket = transport.get_extra_info("socket")
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio sets it for sockets that name TCP alone
         self._transport.pause_reading()
         self._transport.set_write_buffer_limits(high=self._owner.limits.unwritten_octets)
         if self._early:
@@ -167,7 +172,8 @@ class Side(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Octets came."""
-        self._connection.touched = self._owner.monotonic()
+        self._connection.touched = now = self._owner.monotonic()
+        self._owner.read(now)
         self.reading = True
         self.direction.feed(self._buffer.received(nbytes))
         self.reading = False

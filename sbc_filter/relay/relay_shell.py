@@ -11,7 +11,7 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import ParamSpec, Protocol
+from typing import ParamSpec
 
 from sbc_filter.concurrency.mailbox import Mailbox
 from sbc_filter.counters import CounterName, is_power_of_two
@@ -24,50 +24,18 @@ from sbc_filter.relay.acceptor import Acceptor
 from sbc_filter.relay.connection import Connection
 from sbc_filter.relay.direction import AnyFault, Passage
 from sbc_filter.relay.limits import Limits
+from sbc_filter.relay.needed import Attended, Core, Handled, Source
 from sbc_filter.relay.transparent import Opener
 from sbc_filter.relay.upkeep import Upkeep
 from sbc_filter.system.steady_clock import SteadyClock
 
 _LOG = logging.getLogger(__name__)
 _SLICE = 32  # answers, and as many deadlines, that are handled before sockets are read again
+_AFTER_HOLD = 4  # answers that are handled after a message that waits: see `live.queue_shell`
 _TICK = 0.5  # seconds
+_LATE = 1.0  # seconds after the last tick: then it comes between two connections
 
 P = ParamSpec("P")
-Handled = Callable[[Record, Passage, Verdict], None]
-"""Takes the record of a message, the message, and its verdict. Raises as a sink of records does."""
-
-
-class Core(Protocol):
-    """The engine, as the relay sees it."""
-
-    def decide(self, message: bytes, flow: Flow, now: float, /) -> Verdict | Need:
-        """Decide about a SIP message."""
-
-    def place(self, flow: Flow, /) -> Position:
-        """What a flow says about each of its messages."""
-
-    def resume(self, need_id: int, answer: AnyAnswer, now: float, /) -> Verdict | Need:
-        """Decide with what was needed."""
-
-    def add_late(self, need: Need, answer: AnyAnswer, now: float, /) -> None:
-        """Store an answer that came too late for its message."""
-
-    def release(self, now: float, /) -> list[tuple[int, Verdict]]:
-        """Give up all needs that are pending."""
-
-
-class Attended(Protocol):
-    """Something with a descriptor that becomes readable."""
-
-    def fileno(self) -> int:
-        """The descriptor to watch for reading."""
-
-
-class Source(Protocol):
-    """Where certificates and signatures come from; `done` is called once, from any thread."""
-
-    def satisfy(self, need: Need, done: Callable[[AnyAnswer], None], /) -> None:
-        """Begin to get what is needed; returns at once."""
 
 
 class RelayShell:
@@ -109,7 +77,9 @@ class RelayShell:
         self._closing = False
         self._failure: BaseException | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._heart: Callable[[bool], float] | None = None
         self._patience = _TICK  # seconds to the next tick
+        self._late = 0.0  # when the next tick is late
         self._events = 0  # at the last tick
         self.pass_on_errors = False  # whatever `fail_open` says
 
@@ -131,7 +101,8 @@ class RelayShell:
         `tick` is called between messages, about once a second or more often. Its argument says whether nothing came
         since the last time, and no message is held. It returns the seconds after which to call it at the latest.
         """
-        asyncio.run(self._work(tick))
+        self._heart = tick
+        asyncio.run(self._work())
         if self._failure is not None:
             raise self._failure
 
@@ -156,7 +127,7 @@ class RelayShell:
 
     # The loop.
 
-    async def _work(self, tick: Callable[[bool], float] | None) -> None:
+    async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._unexpected)
         self._ended = asyncio.Event()
@@ -167,8 +138,7 @@ class RelayShell:
         try:
             while not self._stop:
                 await self._look()
-                if tick is not None:
-                    self._guarded(self._tick, tick)
+                self._guarded(self._tick)
                 await self._wait(min(_TICK, self._patience))
             await self._drain()
         finally:
@@ -189,10 +159,13 @@ class RelayShell:
         except TimeoutError:
             return
 
-    def _tick(self, tick: Callable[[bool], float]) -> None:
+    def _tick(self, *, busy: bool = False) -> None:
+        if self._heart is None:
+            return
         events = self._count[CounterName.RELAY_MESSAGES] + self._count[CounterName.RELAY_CONNECTIONS]
-        self._patience = tick(events == self._events and not len(self._parking))
+        self._patience = self._heart(not busy and events == self._events and not len(self._parking))
         self._events = events
+        self._late = self.monotonic() + _LATE
 
     def _wake(self) -> None:
         self._collect()
@@ -242,13 +215,23 @@ class RelayShell:
 
     # What connections ask (`connection.Owner`).
 
+    def read(self, now: float) -> None:
+        """A connection is about to be read. With many of them, the loop takes seconds to come round to the tick, and
+        the supervisor would think that it is stuck."""
+        if now >= self._late:
+            self._guarded(self._tick, busy=True)
+
     def judge(self, passage: Passage) -> None:
         """Decide about a message: settle it, now or later."""
         self._count[CounterName.RELAY_MESSAGES] += 1
         try:
-            self._follow(passage, self._engine.decide(passage.message, passage.flow, self._clock()))
+            decision = self._engine.decide(passage.message, passage.flow, self._clock())
+            self._follow(passage, decision)
         except Exception as error:
             self._fail(passage, error)
+            return
+        if isinstance(decision, Need):  # a folder has already answered: decide before the next message
+            self._collect(_AFTER_HOLD)
 
     def may_pass(self, flow: Flow, fault: AnyFault) -> bool:
         """Whether a stream that cannot be read passes: where it is only observed."""
@@ -283,8 +266,8 @@ class RelayShell:
 
     # An answer arrives, a deadline passes.
 
-    def _collect(self) -> None:
-        for ticket, need, answer in self._mailbox.collect(_SLICE):
+    def _collect(self, most: int = _SLICE) -> None:
+        for ticket, need, answer in self._mailbox.collect(most):
             parked = self._parking.take(ticket)
             if parked is not None:
                 self._resume(parked.need.id, parked.packet, answer)

@@ -198,6 +198,9 @@ class StreamReader:
 
 def _odd_octet(buffer: bytearray, start: int, stop: int) -> int:
     """The offset of the first NUL, or CR or LF alone, from `start` to `stop`; -1 if there is none."""
+    pairs = buffer.count(b"\r\n", start, stop)
+    if pairs == buffer.count(b"\r", start, stop) == buffer.count(b"\n", start, stop):
+        return buffer.find(b"\0", start, stop)
     found = _ODD_OCTET.search(buffer, start, stop)
     return -1 if found is None else found.start()
 

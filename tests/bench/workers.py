@@ -12,7 +12,6 @@ what a packet costs that needs nothing.
 """
 
 import itertools
-import os
 import re
 import socket
 import statistics
@@ -28,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from support.calls import follow_up, invite
 from support.load import Load
 from support.netns import endpoint, three_hosts
-from support.processes import cpu
+from support.processes import busy_time, cpu
 from support.runs import processes, started
 
 from sbc_filter.engine import engine
@@ -156,12 +155,6 @@ def _in_order(agent: Agent) -> None:
 def _threes(invites: Iterable[bytes]) -> Iterator[bytes]:
     for message in invites:
         yield from (message, message, follow_up(message, "CANCEL"))
-
-
-def busy_time() -> float:
-    """Seconds that all processors of the host together were not idle."""
-    user, nice, system, _, _, *rest = map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:9])
-    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

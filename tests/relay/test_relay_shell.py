@@ -240,6 +240,20 @@ def test_a_certificate_that_is_awaited_delays_its_call_on_its_connection_only() 
         assert exactly(far, MARKED + bye) == MARKED + bye
 
 
+def test_a_certificate_that_is_there_at_once_delays_no_call_in_the_same_segment() -> None:
+    """As from a folder: the first call is decided before the second is read."""
+
+    def answers(need: Need, done: Callable[[AnyAnswer], None]) -> None:
+        done(CHAIN)
+
+    with relayed(make_engine(sbc=[SBC], known=False)) as made:
+        made.source.satisfy = answers  # type: ignore[method-assign]
+        near, far = made.connect()
+        near.sendall(CALL + OPTIONS + OTHER)
+        assert exactly(far, MARKED + OPTIONS + MARKED_OTHER) == MARKED + OPTIONS + MARKED_OTHER
+        assert count(made, "held") == 1
+
+
 def test_a_deadline_decides() -> None:
     engine = make_engine(REJECT + "[rule.verify]\nhold_ms = 50\n", sbc=[SBC], known=False)
     with relayed(engine, monotonic=monotonic) as made:
@@ -295,6 +309,17 @@ def test_a_reset_is_passed_on(sent: bytes) -> None:
         assert is_reset(near)
         assert eventually(lambda: count(made, "relay-connections-now") == 0)
         assert count(made, "relay-resets") == 2
+
+
+def test_messages_go_on_without_waiting_for_acknowledgements() -> None:
+    """Otherwise a message waits for that of the one before it, which the peer may delay for 40 ms."""
+    with relayed() as made:
+        made.connect()
+        (connection,) = made.shell._connections
+        for side in connection.sides:
+            assert side._transport is not None
+            opened: socket.socket = side._transport.get_extra_info("socket")
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_far_side_that_refuses() -> None:
@@ -819,6 +844,40 @@ def test_ticks_and_descriptors_are_attended() -> None:
         assert eventually(lambda: False in idle[seen:])
         made.stop()
         made.server.close()
+
+
+def test_a_tick_that_is_late_comes_between_two_connections() -> None:
+    """Else the supervisor would think that a relay with many busy connections is stuck."""
+    clock, sent, seen = FakeTime(), threading.Event(), []
+
+    def handled(record: Record, passage: Passage, verdict: Verdict) -> None:
+        seen.append("call")
+        clock.now += 2.0
+
+    def tick(quiet: bool) -> float:
+        seen.append("idle" if quiet else "tick")
+        return 0.01
+
+    made = Relayed(make_engine(sbc=[SBC]), handled=handled, monotonic=clock.monotonic)
+    made.run = lambda: made.shell.run(tick)  # type: ignore[method-assign]
+    made.thread = threading.Thread(target=made.run)
+    made.thread.start()
+    (near, far), (other_near, other_far) = made.connect(), made.connect()
+    made.shell.soon(lambda: assert_is_set(sent))
+    near.sendall(CALL)
+    other_near.sendall(OTHER)
+    sent.set()
+    assert exactly(far, MARKED) == MARKED
+    assert exactly(other_far, MARKED_OTHER) == MARKED_OTHER
+    made.stop()
+    made.opened.close()
+    made.server.close()
+    first = seen.index("call")
+    assert seen[first : first + 3] == ["call", "tick", "call"]
+
+
+def assert_is_set(event: threading.Event) -> None:
+    assert event.wait(LONG)
 
 
 def test_the_error_of_a_job_ends_the_run() -> None:

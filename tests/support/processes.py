@@ -52,6 +52,12 @@ def cpu(pid: int) -> float:
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
+def busy_time() -> float:
+    """Seconds that all processors of the host together were not idle."""
+    user, nice, system, _, _, *rest = map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:9])
+    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
+
+
 def children(pid: int) -> list[tuple[int, str]]:
     """Those of a process: number, and state (`Z`: ended, and not asked for)."""
     found = []
