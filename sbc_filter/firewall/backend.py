@@ -67,7 +67,7 @@ class Firewall:
             policy_routing.apply(plan.mark)
         self._chosen.apply(_here(plan))
         self._remove_others()
-        if plan.relay is None:
+        if plan.relay is None and policy_routing.is_on():  # else there are none, and `ip`, which may hang, is not asked
             policy_routing.remove()
 
     def remove(self) -> None:

@@ -114,7 +114,7 @@ def test_the_time_is_linear(mark: Mark, unit: bytes) -> None:
         for at in range(0, size, 1460):
             stream.feed(data[at : at + 1460])
 
-    assert growth(work, 100_000) < LINEAR
+    assert growth(work, 1_000_000) < LINEAR  # an eighth of it, too, is more than a header may have
 
 
 def test_many_heads_that_cannot_be_framed_take_linear_time_in_one_piece() -> None:
