@@ -39,9 +39,11 @@ class OutputFile:
     undone.
     """
 
+    _open = False
+    _partial: Path | None = None
+
     def __init__(self, path: Path, *, mode: int | None = None, patience: float = 0.0) -> None:
         self._place, found = _led_to(path)
-        self._partial: Path | None = None
         self._buffer = bytearray()
         if isinstance(found, int):
             self._descriptor = os.dup(found)
@@ -62,6 +64,9 @@ class OutputFile:
             self.close()
         else:
             self.discard()
+
+    def __del__(self) -> None:
+        self.discard()  # an interrupt may come after the file was made, and before the `with` block has begun
 
     def write(self, data: bytes) -> None:
         """Append bytes."""

@@ -94,6 +94,13 @@ def test_a_file_is_replaced_at_the_end_and_not_before(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_an_interrupt_before_the_block_has_begun_leaves_nothing(tmp_path: Path) -> None:
+    made = OutputFile(tmp_path / "a")
+    assert len(os.listdir(tmp_path)) == 1
+    del made
+    assert os.listdir(tmp_path) == []
+
+
 def test_an_exception_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
