@@ -102,8 +102,11 @@ def _as_numbers(text: str, plan: Profile) -> list[str]:
     if not _WRITTEN.fullmatch(text):
         return [text]
     plain = _BETWEEN.sub("", text)
-    completes = plain.isdecimal() and "+" not in text
-    return list(dict.fromkeys((plain, plan.normalise(plain)))) if completes else [plain]
+    if "+" in text:
+        return [plain]
+    if plain.removesuffix("*").isdecimal() and plain.endswith("*"):  # the beginning of a number
+        return [plain, plan.country + plain]
+    return list(dict.fromkeys((plain, plan.normalise(plain)))) if plain.isdecimal() else [plain]
 
 
 def _matches(values: Iterable[str | None], patterns: Iterable[str]) -> bool:
