@@ -91,20 +91,25 @@ def lost(listings: Mapping[tuple[str, str], str]) -> str:
 
 def is_on() -> bool:
     """Whether accepted sockets take the mark of the SYN."""
-    try:
-        return _SYSCTL.read_text().strip() == _ON
-    except OSError:
-        return False
+    return _reads_on(_SYSCTL)
 
 
 def valid_mark(interfaces: Path = _INTERFACES) -> Iterator[str]:
     """One sentence if the kernel takes the mark for its test of the source of IPv4 packets, and drops relayed ones."""
-    found = sorted(file.parent.name for file in interfaces.glob("*/src_valid_mark") if file.read_text().strip() == _ON)
+    found = sorted(file.parent.name for file in interfaces.glob("*/src_valid_mark") if _reads_on(file))
     if found:
         yield (
             f"net.ipv4.conf.{found[0]}.src_valid_mark is 1: the kernel drops the IPv4 packets of relayed connections:"
             " set it to 0"
         )
+
+
+def _reads_on(file: Path) -> bool:
+    """Whether a setting is 1; not if its interface has gone."""
+    try:
+        return file.read_text().strip() == _ON
+    except OSError:
+        return False
 
 
 def _ours(family: IpFamily) -> list[str]:

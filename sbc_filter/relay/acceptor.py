@@ -7,10 +7,12 @@ than `Limits` says.
 import asyncio
 import contextlib
 import errno
+import inspect
 import logging
 import socket
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any, cast
 
 from sbc_filter.counters import CounterName, is_power_of_two
 from sbc_filter.engine.call.network import Flow, Interfaces
@@ -39,7 +41,7 @@ class Acceptor:
         self._count = count
         self._senders = Senders()
         self._buffer = ReadBuffer(self._senders)
-        self._opening: set[asyncio.Task[None]] = set()
+        self._opening: dict[asyncio.Task[None], Party] = {}  # the oldest first
         self._closed = False
         self.connections: set[Connection] = set()
 
@@ -99,18 +101,25 @@ class Acceptor:
         else:
             self._senders.add(end)
             task = loop.create_task(self._open(near, flow, party))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            self._opening[task] = party
+            task.add_done_callback(self._opening.pop)
 
     def _make_room(self, party: Party) -> bool:
-        """For a peer of a trunk, reset the connection of a peer without one that has been silent longest, if any."""
+        """For a peer of a trunk, reset a connection of a peer without one, if any: the one that has waited longest for
+        its far side, or else the one that has been silent longest."""
         if not party.group:
             return False
+        strangers = (task for task, each in self._opening.items() if not each.group)
+        opening = next(filter(_may_be_cancelled, strangers), None)
         others = [each for each in self.connections if not each.party.group and not each.closed]
-        if others:
-            self._count[CounterName.RELAY_LIMIT_CONNECTIONS] += 1
+        if opening is not None:
+            opening.cancel()
+        elif others:
             min(others, key=lambda each: each.touched).reset()
-        return bool(others)
+        else:
+            return False
+        self._count[CounterName.RELAY_LIMIT_CONNECTIONS] += 1
+        return True
 
     def _refuse(self, near: socket.socket, flow: Flow, counter: CounterName, why: str = "") -> None:
         self._count[counter] += 1
@@ -158,3 +167,9 @@ class Acceptor:
             far.close()
             raise
         return far
+
+
+def _may_be_cancelled(task: asyncio.Task[None]) -> bool:
+    """Whether it has begun, so that it tidies up, and was not cancelled before."""
+    coroutine = cast("Coroutine[Any, Any, None]", task.get_coro())
+    return not task.cancelling() and inspect.getcoroutinestate(coroutine) == inspect.CORO_SUSPENDED

@@ -255,7 +255,8 @@ class Side(asyncio.BufferedProtocol):
     def end_writing(self) -> None:
         """Tell this peer that nothing more comes, after what is written."""
         if self._transport is not None and not self._connection.closed:
-            self._transport.write_eof()
+            with contextlib.suppress(OSError):  # its reset has come, and was not seen yet
+                self._transport.write_eof()
 
     def has_room(self) -> bool:
         """Whether more may be read here."""
@@ -277,7 +278,7 @@ class Side(asyncio.BufferedProtocol):
     def is_late(self, now: float, patience: float) -> bool:
         """Whether a message is incomplete for longer than so many seconds while it is read."""
         reading = self._transport is not None and self._transport.is_reading()
-        return reading and self.begun is not None and now - self.begun > patience
+        return reading and self.direction.incomplete and self.begun is not None and now - self.begun > patience
 
     def close(self, *, reset: bool) -> None:
         """Close the socket: at once, or when what was written is sent."""

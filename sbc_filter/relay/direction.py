@@ -15,7 +15,7 @@ from sbc_filter.engine.verdict import Verdict, VerdictKind
 from sbc_filter.errors import MessageError
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.one_message import ends_for_all, is_framed
-from sbc_filter.sip.stream import FramingFault, KeepAlive, Message, StreamReader
+from sbc_filter.sip.stream import Event, FramingFault, KeepAlive, Message, StreamReader
 
 HELD_OCTETS = 1 << 18
 """Octets of messages that may wait in one direction. With more, no further octets are read."""
@@ -176,11 +176,15 @@ class Direction:
         self._flush()
 
     def _read(self, data: bytes) -> None:
-        for event in self._reader.feed(data):
+        events = self._reader.feed(data)
+        for at, event in enumerate(events):
             if self.closed:
                 return
             if isinstance(event, KeepAlive):
                 self._onward(_CRLF)
+            elif self._first and isinstance(event, Message) and event.data.startswith(_WEB_SOCKET):
+                self._refuse(StreamFault.WEB_SOCKET, b"".join(map(_octets, events[at:])) + self._reader.take())
+                return
             elif isinstance(event, Message):
                 self._message(event.data)
             else:
@@ -190,12 +194,13 @@ class Direction:
         """The peer sends nothing more: pass that on when everything else was passed on."""
         self.ended = True
         if self.incomplete:
-            self._refuse(StreamFault.INCOMPLETE, self._reader.pending)
+            self._refuse(StreamFault.INCOMPLETE, self._reader.take())
         self._finish()
 
     def too_slow(self) -> None:
         """A message was not complete in time."""
-        self._refuse(StreamFault.SLOW, self._reader.pending)
+        if self.incomplete:
+            self._refuse(StreamFault.SLOW, self._reader.take())
 
     def close(self) -> None:
         """The connection is gone: nothing is written any more."""
@@ -218,15 +223,14 @@ class Direction:
 
     def settled(self, passage: Passage, octets: bytes) -> None:
         """Let a message go on as these octets; none if it does not go on."""
-        passage.settled = True
-        if self.closed:
-            return
         if octets and octets is not passage.message and not is_framed(octets):
             self._flush()
             self.reset()  # the peer would read another message than the filter
-            return
-        if octets and not ends_for_all(octets) and not self._link.may_expose():
+        elif octets and not self.closed and not ends_for_all(octets) and not self._link.may_expose():
             octets = b""
+        passage.settled = True
+        if self.closed:
+            return
         queue = self._queues.get(passage.call) if passage.call is not None else None
         if queue is None or passage.call is None:
             if octets:
@@ -255,9 +259,6 @@ class Direction:
             self._link.onward(bytes(together))
 
     def _message(self, message: bytes) -> None:
-        if self._first and message.startswith(_WEB_SOCKET):
-            self._refuse(StreamFault.WEB_SOCKET, message)
-            return
         self._first = False
         self.messages += 1
         passage = Passage(self, message)
@@ -312,6 +313,11 @@ def call_id(message: bytes) -> bytes | None:
         return SipMessage.parse(message).first(b"call-id")
     except MessageError:
         return None
+
+
+def _octets(event: Event) -> bytes:
+    """What was read of the stream for it."""
+    return _CRLF if isinstance(event, KeepAlive) else event.data
 
 
 def _named(fault: FramingFault, data: bytes, first: bool) -> AnyFault:

@@ -66,20 +66,24 @@ class Senders:
         return len(self._connections)
 
 
-def to_reset(sizes: Mapping[K, tuple[str, int]], most: int) -> list[K]:
+Sender = tuple[bool, str]
+"""Whether it belongs to a trunk, and its address."""
+
+
+def to_reset(sizes: Mapping[K, tuple[Sender, int]], most: int) -> list[K]:
     """Which connections to reset so that at most so many octets are left; `sizes` has sender and octets of each.
 
-    The sender that has most gives way, with its largest connections first.
+    The sender that has most gives way, with its largest connections first; those of no trunk before all others.
     """
     total = sum(size for _, size in sizes.values())
     if total <= most:
         return []
-    shares: dict[str, int] = {}
+    shares: dict[Sender, int] = {}
     for sender, size in sizes.values():
         shares[sender] = shares.get(sender, 0) + size
     by_size = sorted(sizes, key=lambda each: sizes[each][1])
     found: list[K] = []
-    for sender in sorted(shares, key=lambda each: -shares[each]):
+    for sender in sorted(shares, key=lambda each: (each[0], -shares[each])):
         for each in reversed([each for each in by_size if sizes[each][0] == sender]):
             if total <= most:
                 return found

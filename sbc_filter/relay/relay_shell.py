@@ -199,12 +199,17 @@ class RelayShell:
         self._closing = True
         self._acceptor.stop()
         try:
-            for need_id, verdict in self._engine.release(self._clock()):
-                parked = self._parking.take_need(need_id)
-                if parked is not None:
-                    self._settle(parked.packet, verdict)
+            released = self._engine.release(self._clock())
         except Exception as error:
             self._blame(CounterName.ENGINE_ERRORS, error)
+            released = []
+        for need_id, verdict in released:
+            parked = self._parking.take_need(need_id)
+            if parked is not None:
+                try:
+                    self._settle(parked.packet, verdict)
+                except Exception as error:
+                    self._fail(parked.packet, error)
         for parked in self._parking.take_all():
             self._give_up(parked.packet)
         for connection in list(self._connections):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sbc_filter.counters import CounterName
 from sbc_filter.relay.connection import Connection
-from sbc_filter.relay.limits import Limits, to_reset
+from sbc_filter.relay.limits import Limits, Sender, to_reset
 
 AT_ONCE = 64
 """Connections in a row: about 0.3 ms."""
@@ -30,7 +30,7 @@ class Upkeep:
 
     async def look(self) -> None:
         """Look at all connections once."""
-        sizes: dict[Connection, tuple[str, int]] = {}
+        sizes: dict[Connection, tuple[Sender, int]] = {}
         found = list(self._connections)
         for start in range(0, len(found), AT_ONCE):
             self._check(found[start : start + AT_ONCE], sizes)
@@ -39,7 +39,7 @@ class Upkeep:
             self._count[CounterName.RELAY_LIMIT_MEMORY] += 1
             connection.reset()
 
-    def _check(self, connections: Sequence[Connection], sizes: dict[Connection, tuple[str, int]]) -> None:
+    def _check(self, connections: Sequence[Connection], sizes: dict[Connection, tuple[Sender, int]]) -> None:
         now = self._monotonic()
         for connection in self._still_there(connections):
             limit = connection.check(now)
@@ -47,7 +47,7 @@ class Upkeep:
                 self._count[_LIMITS[limit]] += 1
             size = connection.size
             if size:
-                sizes[connection] = connection.party.sender, size
+                sizes[connection] = (bool(connection.party.group), connection.party.sender), size
 
     def _still_there(self, connections: Iterable[Connection]) -> Iterator[Connection]:
         """Without those that were closed meanwhile."""

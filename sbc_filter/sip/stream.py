@@ -132,6 +132,13 @@ class StreamReader:
         """What was read of a message that is not complete; empty between two messages."""
         return b"" if self.fault is not None else bytes(self._buffer)
 
+    def take(self) -> bytes:
+        """What was fed and is in no event, once: the stream is not read any more."""
+        taken = bytes(self._buffer)
+        self._buffer.clear()
+        self._searched = self._size = 0
+        return taken
+
     @property
     def size(self) -> int:
         """The octets in memory."""

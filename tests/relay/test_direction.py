@@ -336,6 +336,28 @@ def test_an_exposed_body_behind_an_invite_that_waits() -> None:
 # The end, and limits.
 
 
+def test_a_slow_message_that_passes_is_written_once() -> None:
+    peers = Peers(make_engine())
+    peers.engine.observe(Observation(everything=True))
+    peers.direction.feed(OTHER[:100])
+    for _ in range(3):
+        peers.direction.too_slow()
+    assert (peers.written, peers.events) == (OTHER[:100], [StreamFault.SLOW])
+    peers.direction.feed(OTHER[100:])
+    assert (peers.written, peers.direction.size) == (OTHER, 0)
+
+
+def test_what_follows_a_websocket_handshake_passes_with_it() -> None:
+    peers = Peers(make_engine())
+    peers.engine.observe(Observation(everything=True))
+    handshake = b"GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
+    stream = handshake + b"\r\n" + OTHER + b"\x82\x85abc"
+    peers.direction.feed(stream)
+    peers.direction.feed(b"def")
+    assert (peers.written, peers.events) == (stream + b"def", [StreamFault.WEB_SOCKET])
+    assert peers.direction.messages == 0
+
+
 def test_what_goes_on_in_front_of_a_fault_is_not_lost_where_all_is_observed() -> None:
     peers = Peers(make_engine())
     peers.engine.observe(Observation(everything=True))

@@ -15,14 +15,23 @@ def test_connections_are_counted_by_sender() -> None:
 
 
 def test_nothing_is_reset_while_there_is_room() -> None:
-    assert to_reset({1: ("a", 50), 2: ("b", 50)}, 100) == []
+    assert to_reset({1: ((False, "a"), 50), 2: ((False, "b"), 50)}, 100) == []
 
 
 def test_the_sender_that_has_most_gives_way() -> None:
     """Not the one with the largest connection."""
-    sizes = {1: ("a", 40), 2: ("b", 30), 3: ("b", 20), 4: ("c", 5)}
+    a, b, c = (False, "a"), (False, "b"), (False, "c")
+    sizes = {1: (a, 40), 2: (b, 30), 3: (b, 20), 4: (c, 5)}
     assert to_reset(sizes, 94) == [2]
     assert to_reset(sizes, 65) == [2]
     assert to_reset(sizes, 64) == [2, 3]
     assert to_reset(sizes, 5) == [2, 3, 1]
     assert to_reset(sizes, 0) == [2, 3, 1, 4]
+
+
+def test_senders_of_no_trunk_give_way_first() -> None:
+    """Many small ones do not make a trunk the one that has most."""
+    sizes = {1: ((True, "trunk"), 70), 2: ((False, "a"), 20), 3: ((False, "b"), 30)}
+    assert to_reset(sizes, 90) == [3]
+    assert to_reset(sizes, 70) == [3, 2]
+    assert to_reset(sizes, 60) == [3, 2, 1]

@@ -112,8 +112,11 @@ def test_a_connection_to_the_port_of_the_relay_itself_is_refused(lab: Lab) -> No
     with lab.inside("sbc"):
         Firewall(Iptables(""), ()).remove()
     try:
-        with relaying(lab) as (shell, _), connected(lab, "sbc", ADDRESSES["sbc"][4], 4, 5059) as near:
-            with pytest.raises(ConnectionResetError):
+        with relaying(lab) as (shell, _):
+            with (
+                pytest.raises(ConnectionResetError),  # perhaps as soon as it is connected
+                connected(lab, "sbc", ADDRESSES["sbc"][4], 4, 5059) as near,
+            ):
                 near.recv(1)
             assert shell.counters["relay-far-side-refused"] == 1
             assert "relay-connections" not in shell.counters
