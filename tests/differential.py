@@ -5,22 +5,19 @@ pass goes through all stacks. The last line says how many findings there are; wi
 kinds of findings are explained in tests/support/differential.py.
 """
 
-import argparse
-import secrets
 import sys
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from support.corpus import cases
 from support.differential import Filter, Finding, judged
+from support.differential_command import main
 from support.odd_base import Case
 from support.odd_mutants import Mutator
-from support.stacks import STACKS, Missing, Stack
+from support.stacks import STACKS, Stack
 
 _SHOWN = 6  # examples of a kind of finding
 Kind = tuple[str, str, str]
@@ -30,15 +27,16 @@ Kind = tuple[str, str, str]
 class Run:
     """Counts what passed and what was found; keeps the first examples."""
 
-    def __init__(self, stacks: list[Stack]) -> None:
+    def __init__(self, stacks: list[Stack], seed: str) -> None:
         self._stacks = stacks
         self._filter = Filter()
+        self.corpus, self.mutant = cases, Mutator(seed).mutant
         self._seen: set[bytes] = set()
         self.messages = self.passed = self.odd = 0
         self._found: defaultdict[Kind, Counter[str]] = defaultdict(Counter)
         self._examples: defaultdict[Kind, dict[str, tuple[Finding, bytes]]] = defaultdict(dict)
 
-    def case(self, case: Case) -> None:
+    def take(self, case: Case) -> None:
         """One message through the filter and, if it passes, the stacks. What came before would be a retransmission."""
         if case.message in self._seen:
             return
@@ -56,6 +54,10 @@ class Run:
             if len(self._examples[kind]) < _SHOWN:
                 self._examples[kind].setdefault(f"{case.base}, {case.name}", (finding, passed.message))
 
+    def progress(self) -> str:
+        """One line about all so far."""
+        return f"{self.messages} messages, {self.passed} passed, {self.odd} of them with findings"
+
     def report(self, write: Callable[[str], object] = print) -> None:
         """All kinds of findings with examples, then totals."""
         totals: Counter[tuple[str, str]] = Counter()
@@ -71,49 +73,8 @@ class Run:
         for asked in self._stacks:
             if asked.faults:
                 write(f"{asked.name} crashed or hung at {asked.faults} messages")
-        write(f"{self.messages} messages, {self.passed} passed, {self.odd} of them with findings")
-
-
-def available(names: list[str]) -> Iterator[Stack]:
-    """The stacks that can be asked here; says why others cannot."""
-    for name in names:
-        try:
-            yield Stack(name)
-        except Missing as why:
-            print(f"skipped: {name} {why}")
-
-
-def main() -> int:
-    """Run what is asked for; 1 with findings."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", default=secrets.token_hex(4))
-    parser.add_argument("--count", type=int, default=200_000, help="mutants (default: 200000)")
-    parser.add_argument("--stacks", default=",".join(STACKS), help="names with commas (default: all)")
-    only = parser.add_mutually_exclusive_group()
-    only.add_argument("--corpus-only", action="store_true")
-    only.add_argument("--mutants-only", action="store_true")
-    arguments = parser.parse_args()
-    names = arguments.stacks.split(",")
-    if not STACKS.keys() >= set(names):
-        parser.error(f"--stacks: the stacks are {', '.join(STACKS)}")
-    stacks = list(available(names))
-    if not stacks:
-        parser.error("none of the stacks is installed; `make differential` installs them")
-    print(f"seed {arguments.seed}; stacks: {', '.join(stack.name for stack in stacks)}", flush=True)
-    mutator, run, shown = Mutator(arguments.seed), Run(stacks), time.monotonic()
-    mutants = map(mutator.mutant, range(0 if arguments.corpus_only else arguments.count))
-    try:
-        for case in mutants if arguments.mutants_only else chain(cases(), mutants):
-            run.case(case)
-            if time.monotonic() - shown > 10:
-                shown = time.monotonic()
-                print(f"  {run.messages} messages, {run.passed} passed, {run.odd} with findings", flush=True)
-    finally:  # what was found is not lost if the run ends early
-        run.report()
-        for stack in stacks:
-            stack.close()
-    return min(run.odd, 1)
+        write(self.progress())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, list(STACKS), 200_000, Stack, Run))

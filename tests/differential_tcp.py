@@ -5,23 +5,19 @@ What it writes onwards goes to all stacks on a connection. The last line says ho
 the exit code is 1. The kinds of findings are explained in tests/support/stream_differential.py.
 """
 
-import argparse
-import secrets
 import sys
-import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
 from random import Random
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from support.differential_command import main
 from support.odd_stream_base import Stream
 from support.odd_stream_mutants import StreamMutator, cut
 from support.odd_streams import streams
-from support.stacks import Missing
 from support.stream_differential import Finding, StreamFilter, Written, findings, number_in
 from support.stream_stacks import LARGEST, STREAM_STACKS, Read, StreamStack
 
@@ -41,6 +37,7 @@ class Run:
         self._filters = {size: StreamFilter(size) for size in sorted(sizes, reverse=True)}
         self._pool = ThreadPoolExecutor(len(stacks))
         self._rng = Random(seed)
+        self.corpus, self.mutant = streams, StreamMutator(seed).mutant
         self.streams = self.messages = self.passed = self.odd = 0
         self.refused: Counter[str] = Counter()
         self._read: Counter[str] = Counter()
@@ -48,7 +45,7 @@ class Run:
         self._earlier = {stack.name: deque[Written](maxlen=5) for stack in stacks}
         self._examples: defaultdict[Kind, dict[str, tuple[Finding, bytes]]] = defaultdict(dict)
 
-    def stream(self, stream: Stream) -> None:
+    def take(self, stream: Stream) -> None:
         """One stream through the filter; what it writes goes to the stacks, cut in another way."""
         self.streams += 1
         all_written = {size: judge.written(stream.pieces) for size, judge in self._filters.items()}
@@ -115,46 +112,5 @@ class Run:
         write(self.progress())
 
 
-def available(names: list[str]) -> Iterator[StreamStack]:
-    """The stacks that can be asked here; says why others cannot."""
-    for name in names:
-        try:
-            yield StreamStack(name)
-        except Missing as why:
-            print(f"skipped: {name} {why}")
-
-
-def main() -> int:
-    """Run what is asked for; 1 with findings."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", default=secrets.token_hex(4))
-    parser.add_argument("--count", type=int, default=20_000, help="mutants (default: 20000)")
-    parser.add_argument("--stacks", default=",".join(STREAM_STACKS), help="names with commas (default: all)")
-    only = parser.add_mutually_exclusive_group()
-    only.add_argument("--corpus-only", action="store_true")
-    only.add_argument("--mutants-only", action="store_true")
-    arguments = parser.parse_args()
-    names = arguments.stacks.split(",")
-    if not STREAM_STACKS.keys() >= set(names):
-        parser.error(f"--stacks: the stacks are {', '.join(STREAM_STACKS)}")
-    stacks = list(available(names))
-    if not stacks:
-        parser.error("none of the stacks is installed; `make differential` installs them")
-    print(f"seed {arguments.seed}; stacks: {', '.join(stack.name for stack in stacks)}", flush=True)
-    mutator, run, shown = StreamMutator(arguments.seed), Run(stacks, arguments.seed), time.monotonic()
-    mutants = map(mutator.mutant, range(0 if arguments.corpus_only else arguments.count))
-    try:
-        for stream in mutants if arguments.mutants_only else chain(streams(), mutants):
-            run.stream(stream)
-            if time.monotonic() - shown > 10:
-                shown = time.monotonic()
-                print(f"  {run.progress()}", flush=True)
-    finally:  # what was found is not lost if the run ends early
-        run.report()
-        for stack in stacks:
-            stack.close()
-    return min(run.odd, 1)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, list(STREAM_STACKS), 20_000, StreamStack, Run))

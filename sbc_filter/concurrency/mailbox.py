@@ -5,9 +5,16 @@ import os
 from collections.abc import Iterator
 from itertools import count
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+class Attended(Protocol):
+    """Something with a descriptor that becomes readable."""
+
+    def fileno(self) -> int:
+        """The descriptor to watch for reading."""
 
 
 class Mailbox(Generic[T]):

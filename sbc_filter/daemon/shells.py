@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from sbc_filter.assembly.needs import Needs
 from sbc_filter.assembly.setup import Setup
+from sbc_filter.concurrency.mailbox import Attended
 from sbc_filter.config.settings import RelaySettings
 from sbc_filter.counters import CounterName, counters_of_unfiltered
 from sbc_filter.engine.engine import Engine
@@ -21,13 +22,6 @@ from sbc_filter.relay.limits import Limits
 from sbc_filter.relay.relay_shell import RelayShell
 from sbc_filter.relay.transparent import far_side, listeners
 from sbc_filter.system.steady_clock import SteadyClock
-
-
-class Attended(Protocol):
-    """Something with a descriptor that becomes readable."""
-
-    def fileno(self) -> int:
-        """The descriptor to watch for reading."""
 
 
 class Shell(Protocol):

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from netfilterqueue import Packet
 
-from sbc_filter.concurrency.mailbox import Mailbox
+from sbc_filter.concurrency.mailbox import Attended, Mailbox
 from sbc_filter.counters import CounterName, is_power_of_two
 from sbc_filter.engine.call.network import Arrival, Hook, Interfaces
 from sbc_filter.engine.memory.parking import Parked, Parking, Ticket
@@ -61,13 +61,6 @@ class Core(Protocol):
 
     def release(self, now: float, /) -> list[tuple[int, Verdict]]:
         """Give up all needs that are pending."""
-
-
-class Attended(Protocol):
-    """Something with a descriptor that becomes readable."""
-
-    def fileno(self) -> int:
-        """The descriptor to watch for reading."""
 
 
 class Source(Protocol):

@@ -13,12 +13,11 @@ from typing import Protocol
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.verdict import Verdict, VerdictKind
 from sbc_filter.errors import MessageError
+from sbc_filter.relay.limits import Limits
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.one_message import ends_for_all, is_framed
 from sbc_filter.sip.stream import Event, FramingFault, KeepAlive, Message, StreamReader
 
-HELD_OCTETS = 1 << 18
-"""Octets of messages that may wait in one direction. With more, no further octets are read."""
 _OVERHEAD = 512  # octets of the objects around a message that waits
 _CRLF = b"\r\n"
 _GOES_ON = (VerdictKind.ACCEPT, VerdictKind.MODIFY)
@@ -115,7 +114,7 @@ class Direction:
         link: Link,
         judge: Callable[[Passage], None],
         reader: StreamReader | None = None,
-        max_held: int = HELD_OCTETS,
+        max_held: int = Limits().held_octets,
     ) -> None:
         self.flow = flow
         self._link = link

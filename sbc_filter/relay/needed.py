@@ -31,13 +31,6 @@ class Core(Protocol):
         """Give up all needs that are pending."""
 
 
-class Attended(Protocol):
-    """Something with a descriptor that becomes readable."""
-
-    def fileno(self) -> int:
-        """The descriptor to watch for reading."""
-
-
 class Source(Protocol):
     """Where certificates and signatures come from; `done` is called once, from any thread."""
 

@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import ParamSpec
 
-from sbc_filter.concurrency.mailbox import Mailbox
+from sbc_filter.concurrency.mailbox import Attended, Mailbox
 from sbc_filter.counters import CounterName, is_power_of_two
 from sbc_filter.engine.call.network import Flow, Position
 from sbc_filter.engine.memory.parking import Parking, Ticket
@@ -24,7 +24,7 @@ from sbc_filter.relay.acceptor import Acceptor
 from sbc_filter.relay.connection import Connection
 from sbc_filter.relay.direction import AnyFault, Passage
 from sbc_filter.relay.limits import Limits
-from sbc_filter.relay.needed import Attended, Core, Handled, Source
+from sbc_filter.relay.needed import Core, Handled, Source
 from sbc_filter.relay.transparent import Opener
 from sbc_filter.relay.upkeep import Upkeep
 from sbc_filter.system.steady_clock import SteadyClock

@@ -87,8 +87,8 @@ def test_nothing_goes_wrong(lab: Lab, load: Load) -> None:
 
 
 def test_workers_are_killed_and_drop_is_the_policy(lab: Lab, load: Load) -> None:
-    """Nine times, one after the other, but only five times where others take long to be ready: what they held is sent
-    again by the peers, who give up some day, and nothing passes unfiltered."""
+    """One after the other, nine times, or five where new workers take long to be ready. The peers send again what was
+    held, and nothing passes unfiltered."""
     file = load.configure(queue=WORKERS + DROP)
     with started(lab, file) as (_, log):
         turn, end = itertools.count(), time.monotonic() + SECONDS
