@@ -9,7 +9,7 @@ them are handled between two batches of packets.
 import logging
 import selectors
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
@@ -100,7 +100,7 @@ class QueueShell:
         self._count: Counter[CounterName] = Counter()
         self._parking: Parking[QueuedPacket] = Parking(max_held)
         self._mailbox: Mailbox[tuple[Ticket, Need, AnyAnswer]] = Mailbox()
-        self._jobs: deque[Callable[[], None]] = deque()
+        self._jobs: Mailbox[Callable[[], None]] = Mailbox()
         self._attended: list[tuple[Attended, Callable[[], None]]] = []
         self._stop = False
         self._closing = False
@@ -134,6 +134,7 @@ class QueueShell:
         patience = _MAX_WAIT
         with selectors.DefaultSelector() as selector:
             selector.register(self._mailbox, selectors.EVENT_READ, self._collect)
+            selector.register(self._jobs, selectors.EVENT_READ, self._do_jobs)
             for queue in self._queues:
                 selector.register(queue, selectors.EVENT_READ, queue.read)
             for attended, call in self._attended:
@@ -145,8 +146,6 @@ class QueueShell:
                         key.data()
                     self._expire()
                     self._clock()  # also without packets a clock that was set is to be noticed
-                    while self._jobs:
-                        self._jobs.popleft()()
                     if tick is not None:
                         patience = tick(not ready and not len(self._parking))
             finally:
@@ -155,12 +154,11 @@ class QueueShell:
     def stop(self) -> None:
         """Make `run` return; from any thread or signal handler."""
         self._stop = True
-        self._mailbox.wake()
+        self._jobs.wake()
 
     def soon(self, job: Callable[[], None]) -> None:
         """Have `run` do this between two packets; from any thread or signal handler."""
-        self._jobs.append(job)
-        self._mailbox.wake()
+        self._jobs.post(job)
 
     def attend(self, attended: Attended, call: Callable[[], None]) -> None:
         """Have `run` call this between two packets whenever the descriptor is readable."""
@@ -175,6 +173,10 @@ class QueueShell:
         elif not interfaces and self._names is not None:
             self._names.close()
             self._names = None
+
+    def _do_jobs(self) -> None:
+        for job in self._jobs.collect():
+            job()
 
     def _patience(self) -> float:
         deadline = self._parking.next_deadline()

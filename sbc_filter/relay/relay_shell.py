@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import ParamSpec
 
@@ -68,7 +68,7 @@ class RelayShell:
         self._count: Counter[str] = Counter()
         self._parking: Parking[Passage] = Parking(max_held)
         self._mailbox: Mailbox[tuple[Ticket, Need, AnyAnswer]] = Mailbox()
-        self._jobs: deque[Callable[[], None]] = deque()
+        self._jobs: Mailbox[Callable[[], None]] = Mailbox()
         self._attended: list[tuple[Attended, Callable[[], None]]] = []
         self._acceptor = Acceptor(self, listeners, opener, self._count)
         self._upkeep = Upkeep(self._connections, self.limits, monotonic, self._count)
@@ -109,12 +109,11 @@ class RelayShell:
     def stop(self) -> None:
         """Make `run` return; from any thread or signal handler."""
         self._stop = True
-        self._mailbox.wake()
+        self._jobs.wake()
 
     def soon(self, job: Callable[[], None]) -> None:
         """Have `run` do this between two messages; from any thread or signal handler."""
-        self._jobs.append(job)
-        self._mailbox.wake()
+        self._jobs.post(job)
 
     def attend(self, attended: Attended, call: Callable[[], None]) -> None:
         """Have `run` call this between two messages whenever the descriptor is readable."""
@@ -131,7 +130,8 @@ class RelayShell:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._unexpected)
         self._ended = asyncio.Event()
-        loop.add_reader(self._mailbox, self._guarded, self._wake)
+        loop.add_reader(self._mailbox, self._guarded, self._collect)
+        loop.add_reader(self._jobs, self._guarded, self._do_jobs)
         for attended, call in self._attended:
             loop.add_reader(attended, self._guarded, call)
         self._acceptor.start(loop)
@@ -146,8 +146,7 @@ class RelayShell:
             for connection in list(self._connections):
                 connection.reset()
             await asyncio.sleep(0)  # asyncio closes the sockets in its next round
-            loop.remove_reader(self._mailbox)
-            for attended, _ in self._attended:
+            for attended in (self._mailbox, self._jobs, *(each for each, _ in self._attended)):
                 loop.remove_reader(attended)
 
     async def _wait(self, seconds: float) -> None:
@@ -167,10 +166,9 @@ class RelayShell:
         self._events = events
         self._late = self.monotonic() + _LATE
 
-    def _wake(self) -> None:
-        self._collect()
-        while self._jobs:
-            self._jobs.popleft()()
+    def _do_jobs(self) -> None:
+        for job in self._jobs.collect():
+            job()
         if self._stop and self._ended is not None:
             self._ended.set()
 

@@ -811,6 +811,22 @@ def test_a_new_engine_keeps_connections_and_what_waits() -> None:
         assert until(near, b"\r\n\r\n").startswith(b"SIP/2.0 428 ")
 
 
+def test_a_job_is_done_although_an_answer_was_there_at_once() -> None:
+    """Taking the answer does not take the job for seen: a reload would wait for the next call that needs something."""
+    done_by_job = threading.Event()
+
+    def answers(need: Need, done: Callable[[AnyAnswer], None]) -> None:
+        made.shell.soon(done_by_job.set)
+        done(CHAIN)
+
+    with relayed(make_engine(sbc=[SBC], known=False)) as made:
+        made.source.satisfy = answers  # type: ignore[method-assign]
+        near, far = made.connect()
+        near.sendall(CALL)
+        assert exactly(far, MARKED) == MARKED
+        assert done_by_job.wait(LONG)
+
+
 def test_ticks_and_descriptors_are_attended() -> None:
     one, other = socket.socketpair()
     with one, other:
