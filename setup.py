@@ -38,7 +38,7 @@ INTERPRETED = {
     " time_windows toml_table translations treatment_options trunk trunk_options why_not",
     "engine": "verdict",
     "engine/call": "unreadable",
-    "engine/memory": "arrivals parking results shares",
+    "engine/memory": "arrivals results shares",
     "engine/decide": "bypass diverted_call preserve request_uri",
     "engine/act": "reasons_received reasons_sent redirects unreadable_calls",
 }

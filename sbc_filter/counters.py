@@ -82,11 +82,6 @@ class CounterName(StrEnum):
     RECENT_RESTARTS = "recent-restarts"
 
 
-def is_power_of_two(count: int) -> bool:
-    """Whether to log the `count`-th occurrence of an event that keeps happening."""
-    return count & (count - 1) == 0
-
-
 UNFILTERED = {
     "": CounterName.PASSED_UNFILTERED,
     "inbound": CounterName.UNFILTERED_INBOUND,

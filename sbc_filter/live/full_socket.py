@@ -25,7 +25,7 @@ class FullSocket:
         self._passed = {queue.number: 0 for queue in queues if queue.fail_open}
         self._statistics = statistics
 
-    def passed(self, overruns: int, verdicts: Mapping[int, Mapping[CounterName, int]]) -> Mapping[int, int]:
+    def passed(self, overruns: int, verdicts: Mapping[int, Mapping[str, int]]) -> Mapping[int, int]:
         """The packets so far by queue, of those that accept. `verdicts` are counted by queue.
 
         Without `overruns` there are none.

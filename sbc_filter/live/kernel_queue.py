@@ -1,23 +1,20 @@
 """A netfilter queue and its packets. Each packet gets exactly one verdict."""
 
-import logging
 import warnings
 from collections import Counter
 from collections.abc import Callable
 from socket import socket
-from types import TracebackType
-from typing import Self, cast
+from typing import cast
 
 from netfilterqueue import NetfilterQueue, Packet
 
-from sbc_filter.counters import CounterName, is_power_of_two
+from sbc_filter.counters import CounterName
 from sbc_filter.engine.verdict import Verdict, VerdictKind
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.netlink import MAX_COPY, QueueChannel
 from sbc_filter.live.raw_send import Emitter
 
-_LOG = logging.getLogger(__name__)
 _ACCEPTED, _MODIFIED = CounterName.ACCEPTED, CounterName.MODIFIED  # named once: counted for every packet
 _LOCAL_IN = 1  # NF_INET_LOCAL_IN
 _V6_MIN_MTU = 1280  # RFC 8200 §5
@@ -73,35 +70,16 @@ class KernelQueue:
 
 
 class QueuedPacket:
-    """A packet in the kernel's queue that needs a verdict.
+    """A packet in the kernel's queue that needs a verdict. `count` counts the verdicts."""
 
-    As a context manager: leaving the block without a verdict, by an exception or not, gives the verdict for errors,
-    unless the packet was `held` in it. `count` counts the verdicts, and errors on the way to them.
-    """
+    __slots__ = ("_count", "_fail_open", "_kernel", "_settled", "raw")
 
-    __slots__ = ("_count", "_fail_open", "_kernel", "_settled", "held", "raw")
-
-    def __init__(self, kernel: Packet, fail_open: bool, count: Counter[CounterName]) -> None:
+    def __init__(self, kernel: Packet, fail_open: bool, count: Counter[str]) -> None:
         self._kernel = kernel
         self.raw = b""  # the packet as it arrived
         self._fail_open = fail_open
         self._count = count
         self._settled = False
-        self.held = False
-
-    def __enter__(self) -> Self:
-        self.held = False
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if error is not None:
-            self._count[CounterName.ENGINE_ERRORS] += 1
-            blame(_LOG, CounterName.ENGINE_ERRORS, self._count[CounterName.ENGINE_ERRORS])
-        if not (self._settled or (self.held and error is None)):
-            self.give_up()
-        return isinstance(error, Exception)
 
     @property
     def given_up(self) -> VerdictKind:
@@ -158,12 +136,3 @@ class QueuedPacket:
         self._settled = True
         self._count[CounterName.DROPPED] += 1
         self._kernel.drop()
-
-
-def blame(log: logging.Logger, counter: CounterName, count: int) -> None:
-    """Log the current exception with its trace, the first, second, fourth, eighth … time.
-
-    An attacker who finds a way to cause it must not be able to fill the disk.
-    """
-    if is_power_of_two(count):
-        log.exception("%s: %d so far", counter, count)

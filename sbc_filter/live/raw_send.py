@@ -12,16 +12,18 @@ import errno
 import logging
 import os
 import socket
+from collections import Counter
 from collections.abc import Mapping
 from ipaddress import ip_address
 from struct import Struct
 from struct import error as StructError  # noqa: N812
 
-from sbc_filter.counters import CounterName, is_power_of_two
+from sbc_filter.counters import CounterName
 from sbc_filter.errors import EnvironmentFault, PacketError
 from sbc_filter.firewall.plan import admission
 from sbc_filter.firewall.rule_tables import IpFamily
 from sbc_filter.packet.udp import Datagram, Packet, datagram_to_ip, parse
+from sbc_filter.system.sparse_log import SparseLog
 
 # Constants of linux/in.h, linux/in6.h and asm-generic/socket.h that Python does not name.
 _IP_TRANSPARENT, _IP_MTU_DISCOVER, _IP_PKTINFO = 19, 10, 8
@@ -40,6 +42,7 @@ _REJECT_ALL = ctypes.create_string_buffer(_INSTRUCTION.pack(0x06, 0, 0, 0), _INS
 
 _Ancillary = list[tuple[int, int, bytes]]
 _LOG = logging.getLogger(__name__)
+_COUNTED = (CounterName.EMITTED, CounterName.REEMITTED, CounterName.EMIT_ERRORS)
 _REMEDIES = {
     errno.ENETUNREACH: "there is no route to it: see docs/placement.md",
     errno.EHOSTUNREACH: "there is no route to it: see docs/placement.md",
@@ -62,7 +65,8 @@ class Emitter:
 
     def __init__(self, mark: int) -> None:
         self._mark = mark
-        self._count = {CounterName.EMITTED: 0, CounterName.REEMITTED: 0, CounterName.EMIT_ERRORS: 0}
+        self._count: Counter[str] = Counter(dict.fromkeys(_COUNTED, 0))
+        self._log = SparseLog(_LOG, self._count)
         self._v4 = _open_v4()
         self._v6 = _open_v6()
 
@@ -124,11 +128,9 @@ class Emitter:
         return True
 
     def _failed(self, destination: str, why: str) -> bool:
-        """Count it, and log the first, second, fourth, eighth … time: peers choose the addresses."""
-        self._count[CounterName.EMIT_ERRORS] += 1
-        count = self._count[CounterName.EMIT_ERRORS]
-        if is_power_of_two(count):
-            _LOG.warning("a packet to %s could not be sent: %s; emit-errors: %d so far", destination, why, count)
+        """Count it, and log it now and then: peers choose the addresses."""
+        text = "a packet to %s could not be sent: %s; emit-errors: %d so far"
+        self._log.warning(CounterName.EMIT_ERRORS, text, destination, why)
         return False
 
 

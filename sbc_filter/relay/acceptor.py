@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Coroutine, Sequence
 from typing import Any, cast
 
-from sbc_filter.counters import CounterName, is_power_of_two
+from sbc_filter.counters import CounterName
 from sbc_filter.engine.call.network import Flow, Interfaces
 from sbc_filter.engine.memory.shares import party_of
 from sbc_filter.engine.verdict import Party
@@ -23,6 +23,7 @@ from sbc_filter.relay.connection import Connection, Owner, probe_when_idle, rese
 from sbc_filter.relay.limits import Senders
 from sbc_filter.relay.read_buffer import ReadBuffer
 from sbc_filter.relay.transparent import Opener
+from sbc_filter.system.sparse_log import SparseLog
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE = 16  # connections that are accepted before others are read again
@@ -39,6 +40,7 @@ class Acceptor:
         self._listeners = list(listeners)
         self._opener = opener
         self._count = count
+        self._log = SparseLog(_LOG, count)
         self._senders = Senders()
         self._buffer = ReadBuffer(self._senders)
         self._opening: dict[asyncio.Task[None], Party] = {}  # the oldest first
@@ -122,10 +124,8 @@ class Acceptor:
         return True
 
     def _refuse(self, near: socket.socket, flow: Flow, counter: CounterName, why: str = "") -> None:
-        self._count[counter] += 1
+        self._log.warning(counter, "%s to %s over TCP: %s%s; %d so far", flow.src, flow.dst, counter, why)
         near.close()
-        if is_power_of_two(self._count[counter]):
-            _LOG.warning("%s to %s over TCP: %s%s; %d so far", flow.src, flow.dst, counter, why, self._count[counter])
 
     async def _open(self, near: socket.socket, flow: Flow, party: Party) -> None:
         """Open the far side, then read both. The near side is reset if that fails."""

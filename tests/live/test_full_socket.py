@@ -6,19 +6,19 @@ from sbc_filter.live.full_socket import FullSocket
 from sbc_filter.live.netlink import QueueStatistics
 
 ACCEPTS, DROPS = QueueSettings(50), QueueSettings(51, fail_open=False)
-COUNTERS = {CounterName.ACCEPTED: 20, CounterName.MODIFIED: 30, CounterName.DROPPED: 10}
+COUNTERS: dict[str, int] = {CounterName.ACCEPTED: 20, CounterName.MODIFIED: 30, CounterName.DROPPED: 10}
 
 
 def passed(
     *readings: dict[int, QueueStatistics],
     queues: tuple[QueueSettings, ...] = (ACCEPTS,),
-    counters: dict[CounterName, int] = COUNTERS,
+    counters: dict[str, int] = COUNTERS,
     overruns: int = 1,
 ) -> list[int]:
     """What passed of queue 50, after each two readings."""
     waiting = iter(readings)
     socket = FullSocket(queues, lambda: next(waiting))
-    verdicts = {50: counters, 51: {CounterName.ACCEPTED: 1}}
+    verdicts: dict[int, dict[str, int]] = {50: counters, 51: {CounterName.ACCEPTED: 1}}
     return [socket.passed(overruns, verdicts).get(50, 0) for _ in range(len(readings) // 2 or 1)]
 
 

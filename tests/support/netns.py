@@ -17,8 +17,9 @@ from scapy.packet import Packet
 
 from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.firewall.plan import DEFAULT_MARK, Plan, QueueSettings
+from sbc_filter.holding.holding import Source
 from sbc_filter.lab.namespaces import Lab
-from sbc_filter.live.queue_shell import Core, QueueShell, Source
+from sbc_filter.live.queue_shell import Core, QueueShell
 from sbc_filter.live.raw_send import Emitter
 from support.tiny import invite
 from support.waiting import LONG

@@ -1,7 +1,7 @@
 import pytest
 
-from sbc_filter.engine.memory.parking import Parking
 from sbc_filter.engine.verdict import Need
+from sbc_filter.holding.parking import Parking
 from sbc_filter.stir.checks import CertificateRequest
 
 
