@@ -2,7 +2,8 @@
 
 import io
 import os
-from typing import IO
+import select
+from typing import Any
 
 from sbc_filter.capture.compression import ERRORS, Decompressed, compression_of
 from sbc_filter.capture.frame import MAX_DATA, CaptureError, NotACapture
@@ -12,6 +13,7 @@ from sbc_filter.system.near_file import near_file
 
 _CHUNK = 64 << 10  # bytes skipped at once
 _BUFFER = 32 << 10  # bytes read at once; hundreds of files may be open
+_LOOK = 200  # milliseconds
 
 
 class CaptureFile:
@@ -28,7 +30,7 @@ class CaptureFile:
         self.truncated = False
         try:
             source = path if descriptor is None else descriptor
-            self._file: IO[bytes] = open(source, "rb", buffering=_BUFFER, closefd=self._own)  # noqa: SIM115 (`close`)
+            self._file: io.BufferedReader = io.BufferedReader(_Patient(source, closefd=self._own), _BUFFER)
         except (OSError, ValueError) as error:
             near = near_file(self._path) if isinstance(error, FileNotFoundError) else ""
             raise CaptureError(f"{self._path}: {reason(error)}{near}") from error
@@ -95,3 +97,15 @@ class CaptureFile:
     def error(self, what: str, kind: type[CaptureError] = CaptureError) -> CaptureError:
         """An error with the name of the file and `what` is wrong."""
         return kind(f"{self._path} {what}")
+
+
+class _Patient(io.FileIO):
+    """Python sees a signal that comes just before a read blocks only after it. So no read of a pipe blocks for long."""
+
+    def readinto(self, buffer: Any) -> int | None:
+        """As the base class."""
+        poll = select.poll()
+        poll.register(self, select.POLLIN)
+        while not poll.poll(_LOOK):
+            pass
+        return super().readinto(buffer)
