@@ -66,6 +66,7 @@ class QueueShell:
         *,
         queues: Sequence[QueueSettings] = (QueueSettings(50),),
         clock: Callable[[], float] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
         max_held: int = 1024,
         interfaces: bool = False,
         handled: Handled | None = None,
@@ -75,10 +76,11 @@ class QueueShell:
         self._emitter = emitter
         self._sink, self._handled = sink, handled
         self._clock = clock or SteadyClock()
+        self._monotonic = monotonic
         self._count: Counter[str] = Counter()
         self._log = SparseLog(_LOG, self._count)
         self._holding: Holding[QueuedPacket] = Holding(
-            engine, source, self, self._count, self._log, clock=self._clock, max_held=max_held
+            engine, source, self, self._count, self._log, clock=self._clock, monotonic=monotonic, max_held=max_held
         )
         self._jobs: Mailbox[Callable[[], None]] = Mailbox()
         self._attended: list[tuple[Attended, Callable[[], None]]] = []
@@ -160,7 +162,7 @@ class QueueShell:
 
     def _patience(self) -> float:
         deadline = self._holding.next_deadline
-        return _MAX_WAIT if deadline is None else min(max(deadline - time.monotonic(), 0.0), _MAX_WAIT)
+        return _MAX_WAIT if deadline is None else min(max(deadline - self._monotonic(), 0.0), _MAX_WAIT)
 
     # What happens to a packet.
 

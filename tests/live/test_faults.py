@@ -348,7 +348,7 @@ def test_a_certificate_server_dies(lab: Lab, tmp_path: Path, number: signal.Sign
         found = load.end()
     of_the_last = 180  # calls of the carrier that is not known; its other twenty are refused without a certificate
     assert_all_right(found, unchecked=(of_the_last,))
-    assert found["outbound"].resent == 0
+    assert found["outbound"].resent <= load.discarded
 
 
 def call_until_known(lab: Lab, load: Load, signer: int = 0) -> None:

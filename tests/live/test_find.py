@@ -11,7 +11,7 @@ import pytest
 from support import calls
 from support.netns import LIVE, endpoint, eventually
 from support.processes import stop
-from support.runs import asked, commanded, processes, started
+from support.runs import asked, commanded, processes, says, started
 from support.waiting import LONG
 
 from sbc_filter.lab.namespaces import Lab
@@ -142,7 +142,7 @@ def test_the_ring_is_bounded_and_can_be_switched_off(lab: Lab, tmp_path: Path) -
         assert eventually(lambda: found(file, REFUSED) == [])
         carrier.sendto(calls.invite(called=REFUSED, number=9), SBC)
         assert carrier.recv(70000).startswith(b"SIP/2.0 403 ")
-        assert "reloaded" in log.read_text()
+        assert says(log, "reloaded")
 
 
 def test_only_root_reads_messages(lab: Lab, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from support.calls import CARRIER, LAB, NOW, SBC, identity, invite, make_engine
 from support.netns import LIVE, NO_INVITE, endpoint, eventually, nothing_else, running, settled
 from support.observed import ASKING, RULES, TRUNKS, from_sbc, to_redirect, to_sbc
-from support.runs import asked, commanded_text, is_ready, processes, started
+from support.runs import asked, commanded_text, is_ready, processes, says, started
 from support.tiny import TinySource
 from support.waiting import LONG
 
@@ -151,7 +151,7 @@ def test_the_hand_brake(lab: Lab, tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith(until)
         assert calls.pass_unchanged(20)
-        assert done.stdout.strip() in " ".join(log.read_text().split())
+        assert says(log, done.stdout.strip())
         assert done.stdout.strip() in " ".join(command(file, "status").stdout.split())
         (state,) = asked(file)["observing"]
         assert state["trunk"] == "carriers"
@@ -165,7 +165,7 @@ def test_the_hand_brake(lab: Lab, tmp_path: Path) -> None:
     with started(lab, file) as (_, log):
         assert calls.pass_unchanged(20)
         assert asked(file)["observing"] == [state]
-        assert until in " ".join(log.read_text().split())
+        assert says(log, until)
         assert command(file, "reload").stdout == "reloaded\n"
         assert calls.pass_unchanged(20)
         assert command(file, "observe", "--off").stdout == "nothing is observed: calls are treated as the rules say\n"
@@ -206,15 +206,16 @@ def test_a_file_of_somebody_else_does_not_count(lab: Lab, tmp_path: Path) -> Non
     kept.chmod(0o666)
     with started(lab, file) as (_, log):
         assert not calls.pass_unchanged()
-        said = " ".join(log.read_text().split())
-        assert f"warning: {kept} cannot be read: it is not a file of this user alone: what `sbc-filter observe`" in said
+        assert says(
+            log, f"warning: {kept} cannot be read: it is not a file of this user alone: what `sbc-filter observe`"
+        )
 
 
 def test_the_configuration_observes_until_it_says_otherwise(lab: Lab, tmp_path: Path) -> None:
     file, calls = configured(tmp_path, mode="observe"), Calls(lab)
     with started(lab, file) as (_, log):
         assert calls.pass_unchanged()
-        assert "observing everything by the configuration" in log.read_text()
+        assert says(log, "observing everything by the configuration")
         assert asked(file)["observing"] == [{"trunk": None, "until": None}]
         assert command(file, "observe", "--off").stdout.startswith("observing everything by the configuration")
         assert calls.pass_unchanged()

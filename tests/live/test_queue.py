@@ -186,12 +186,9 @@ def test_a_held_packet_goes_on_at_its_deadline(lab: Lab, peers: tuple[socket.soc
         assert engine.resumed == [Detail.FETCH_TIMEOUT]
 
 
-def test_an_answer_in_time_counts_although_we_are_late(
-    lab: Lab, peers: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_in_time_counts_although_we_are_late(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
     """The answer and then the deadline come while another packet takes the loop's time."""
     clock = FakeTime()
-    monkeypatch.setattr("sbc_filter.live.queue_shell.time", clock)
     source = TinySource()
 
     class Busy(TinyEngine):
@@ -203,7 +200,7 @@ def test_an_answer_in_time_counts_although_we_are_late(
 
     carrier, sbc = peers
     engine = Busy()
-    with running(lab, engine, source) as shell:
+    with running(lab, engine, source, monotonic=clock.monotonic) as shell:
         carrier.sendto(invite(1, "X-Hold: 1\r\n"), SBC)
         carrier.sendto(invite(2, "X-Busy: 1\r\n"), SBC)
         assert receive(sbc, 2) == [filtered(invite(2, "X-Busy: 1\r\n")), filtered(invite(1, "X-Hold: 1\r\n"))]
@@ -281,14 +278,11 @@ def test_a_thousand_calls_that_wait_twice(lab: Lab, peers: tuple[socket.socket, 
         assert "engine-errors" not in shell.counters
 
 
-def test_nor_for_a_thousand_deadlines(
-    lab: Lab, peers: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nor_for_a_thousand_deadlines(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
     clock = FakeTime()
-    monkeypatch.setattr("sbc_filter.live.queue_shell.time", clock)
     carrier, sbc = peers
     engine = Simultaneous(300.0, lambda: carrier.sendto(invite(5000), SBC))
-    with running(lab, engine, TinySource()) as shell:
+    with running(lab, engine, TinySource(), monotonic=clock.monotonic) as shell:
         hold(carrier, shell, 1000)
         shell.soon(lambda: setattr(clock, "now", clock.now + 301.0))
         arrived = receive(sbc, 1001)
@@ -301,11 +295,10 @@ def test_nor_for_a_thousand_deadlines(
 
 
 def test_all_answers_that_have_arrived_count_before_any_deadline(
-    lab: Lab, peers: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+    lab: Lab, peers: tuple[socket.socket, socket.socket]
 ) -> None:
     """Also those beyond what is handled at a time."""
     clock = FakeTime()
-    monkeypatch.setattr("sbc_filter.live.queue_shell.time", clock)
     carrier, sbc = peers
     engine, source = TinyEngine(), TinySource()
 
@@ -314,7 +307,7 @@ def test_all_answers_that_have_arrived_count_before_any_deadline(
         source.answer_all()
         clock.now += 301.0
 
-    with running(lab, engine, source) as shell:
+    with running(lab, engine, source, monotonic=clock.monotonic) as shell:
         hold(carrier, shell, 200)
         shell.soon(come)
         assert len(receive(sbc, 200)) == 200

@@ -14,7 +14,7 @@ import pytest
 from support import calls
 from support.keys import CARRIER, KEYS, X5U, configuration, signed_by, token_of, written
 from support.netns import LIVE, endpoint, eventually
-from support.runs import commanded_text, started
+from support.runs import commanded_text, says, started
 from support.waiting import LONG
 
 from sbc_filter.lab.certificate_maker import Maker
@@ -129,7 +129,7 @@ def test_firewall_rules_that_fail_are_said(lab: Lab, tmp_path: Path, monkeypatch
         (tmp_path / "broken").touch()
         (tmp_path / "rules" / "r.toml").write_text('[[rule]]\nname = "no"\naction = "reject"\n')
         assert reload(file).stdout == "reloaded\n"
-        assert "calls follow the new files, but the firewall rules are unchanged: iptables" in log.read_text()
+        assert says(log, "calls follow the new files, but the firewall rules are unchanged: iptables")
         carrier.sendto(calls.invite(), ("192.0.2.1", 5060))
         assert carrier.recv(70000).startswith(b"SIP/2.0 403 Forbidden\r\n")
         (tmp_path / "broken").unlink()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from support import calls
 from support.netns import ADDRESSES, LIVE, endpoint, eventually
-from support.runs import RUN, asked, started
+from support.runs import RUN, asked, says, started
 
 from sbc_filter.assembly.operator_files import Files
 from sbc_filter.cli import main
@@ -130,7 +130,7 @@ def test_removal_by_command_sticks(lab: Lab, file: Path, with_configuration: boo
         assert eventually(lambda: f"warning: {REMOVED}: calls pass unfiltered until" in log.read_text())
         assert not is_filtered(lab, 4, 1)
         assert main(["reload", "--config", str(file)]) == 0
-        assert "warning: the firewall rules stay removed" in log.read_text()
+        assert says(log, "warning: the firewall rules stay removed")
         assert state(file)["problem"] == REMOVED
         assert state(file)["restored"] == 0
         assert "SBC-FILTER" not in lab.run("sbc", "iptables-save")
@@ -187,7 +187,7 @@ def test_a_name_that_root_has_given_to_something_else_is_no_reason_not_to_start(
     name.mkdir()
     try:
         with started(lab, file) as (_, log):
-            assert "`sbc-filter firewall remove` will not last while this filter runs" in log.read_text()
+            assert says(log, "`sbc-filter firewall remove` will not last while this filter runs")
             assert is_filtered(lab, 4, 1)
         assert name.is_dir()
     finally:

@@ -38,6 +38,11 @@ def started(lab: Lab, file: Path, command: Sequence[str] = RUN) -> Iterator[tupl
         process.wait(LONG)
 
 
+def says(log: Path, sentence: str) -> bool:
+    """Whether a running filter says this, perhaps soon: what it says to others may come a moment earlier."""
+    return eventually(lambda: sentence in " ".join(log.read_text().split()))
+
+
 def commanded(*words: str) -> "subprocess.CompletedProcess[bytes]":
     """What a command of ours returns and prints. It runs in this process: most take less time than a new process."""
     out, error = io.BytesIO(), io.BytesIO()
