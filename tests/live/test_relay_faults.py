@@ -9,7 +9,6 @@ import itertools
 import os
 import signal
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -179,21 +178,12 @@ def test_a_storm_of_reloads(lab: Lab, load: Load, tcp: TcpCalls) -> None:
     endings = {False: "reload refused: everything stays as it was", True: "reloaded; rules"}
     with started(lab, file) as (process, log):
         tcp.begin()
-
-        def counts() -> dict[bool, int]:
-            return {good: log.read_text().count(ending) for good, ending in endings.items()}
-
-        def is_taken(good: bool) -> bool:
-            """Ask for a reload. On a busy machine "a worker did not answer: reload again" refuses it."""
-            before = counts()
-            process.send_signal(signal.SIGHUP)
-            assert eventually(lambda: counts() != before)
-            return counts()[good] > before[good]
-
         for _, good in itertools.product(range(20), endings):
+            seen = log.read_text().count(endings[good])
             (file.parent / "new").write_text(text if good else text.replace('"verify"', '"verifi"'))
             (file.parent / "new").rename(rules)
-            assert eventually(partial(is_taken, good))
+            process.send_signal(signal.SIGHUP)
+            assert eventually(lambda: log.read_text().count(endings[good]) > seen)  # noqa: B023
         assert tcp.go_on()
         found = tcp.end()
     assert_all_right(found)
