@@ -14,6 +14,7 @@ it does. Imports go downwards only; `tests/test_imports.py` has the table.
     report                      the calls of a replay as one HTML page
     calls                       the calls of a capture, put together from its messages
     live  relay  capture        the shells: kernel queue, TCP connections, capture files
+    holding                     what waits for an answer, until its deadline
     firewall                    rules that feed the kernel queue and the relay
     records  recent             what leaves; what is shown live, and kept for a while
     shared_memory               what the workers share
@@ -36,6 +37,7 @@ Live (`sbc-filter run`) it is several processes, so that what is slow, or fails,
 
     supervisor ─┬─ dispatcher     takes the firewall's queue, hands each packet to the queue of its call's worker
                 ├─ worker 1 … N   engine and queue, one thread; with one worker its queue is the firewall's
+                ├─ relay 1 … N    engine and TCP connections, one loop, if they are to be relayed
                 ├─ recent         recent calls: shown to followers, and kept for `find`
                 └─ certificates   cache on disk, command, socket, HTTPS; the lists of the trust store
 
