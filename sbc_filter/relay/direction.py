@@ -22,6 +22,8 @@ _OVERHEAD = 512  # octets of the objects around a message that waits
 _CRLF = b"\r\n"
 _GOES_ON = (VerdictKind.ACCEPT, VerdictKind.MODIFY)
 _TLS, _WEB_SOCKET = b"\x16\x03", b"GET "
+_HTTP, _SIP = b"HTTP/", b"SIP/"
+_OTHERS = (b"HEP3", b"MSRP", b"PROXY")
 
 
 class StreamFault(StrEnum):
@@ -30,7 +32,10 @@ class StreamFault(StrEnum):
     TLS = "tls"
     """It begins as TLS does (RFC 8446 §5.1)."""
     WEB_SOCKET = "websocket"
-    """It begins as a WebSocket handshake does (RFC 6455 §1.3, RFC 7118)."""
+    """A message of it is HTTP, as a WebSocket handshake is (RFC 6455 §1.3, RFC 7118): frames may follow."""
+    OTHER = "other-protocol"
+    """A message of it begins as one of MSRP (RFC 4975) or HEP, or as the header of the PROXY protocol. A stack that
+    reads these finds another end, and SIP behind it."""
     SLOW = "slow"
     """A message was not complete in time."""
     INCOMPLETE = "incomplete"
@@ -181,10 +186,11 @@ class Direction:
                 return
             if isinstance(event, KeepAlive):
                 self._onward(_CRLF)
-            elif self._first and isinstance(event, Message) and event.data.startswith(_WEB_SOCKET):
-                self._refuse(StreamFault.WEB_SOCKET, b"".join(map(_octets, events[at:])) + self._reader.take())
-                return
             elif isinstance(event, Message):
+                other = _other_protocol(event.data)
+                if other is not None:
+                    self._refuse(other, b"".join(map(_octets, events[at:])) + self._reader.take())
+                    return
                 self._message(event.data)
             else:
                 self._refuse(_named(event.fault, event.data, self._first), event.data + self._reader.rest())
@@ -317,6 +323,21 @@ def call_id(message: bytes) -> bytes | None:
 def _octets(event: Event) -> bytes:
     """What was read of the stream for it."""
     return _CRLF if isinstance(event, KeepAlive) else event.data
+
+
+def _other_protocol(message: bytes) -> StreamFault | None:
+    """What a message is instead of SIP, if some stack reads that on a SIP port.
+
+    Kamailio skips blanks in front of the first word, and takes what begins with a known version for that version.
+    """
+    line = message[: message.find(b"\r\n")].replace(b"\t", b" ")
+    words = line.strip(b" ").split(b" ")
+    first = words[0].upper()
+    if first.startswith(_OTHERS):
+        return StreamFault.OTHER
+    if first.startswith(_HTTP) or (words[-1].upper().startswith(_HTTP) and not first.startswith(_SIP)):
+        return StreamFault.WEB_SOCKET
+    return None
 
 
 def _named(fault: FramingFault, data: bytes, first: bool) -> AnyFault:
