@@ -26,6 +26,7 @@ from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict
 from sbc_filter.relay.connection import Side
 from sbc_filter.relay.direction import Passage
 from sbc_filter.relay.limits import Limits
+from sbc_filter.relay.read_buffer import SIZE
 from sbc_filter.relay.relay_shell import RelayShell
 
 PEER, SBC, FAR = "127.0.0.2", "127.0.0.1", "127.0.0.3"
@@ -414,6 +415,34 @@ def test_a_peer_that_does_not_read_stops_the_other() -> None:
 def _goes_on(peer: socket.socket) -> bool:
     """Whether the relay takes more within a while."""
     return bool(select.select([], [peer], [], 0.5)[1])
+
+
+def test_a_peer_with_many_busy_connections_does_not_keep_others_waiting() -> None:
+    """They are read as if it had one, however many they are."""
+    with relayed() as made:
+        busy = [made.connect()[0] for _ in range(40)]
+        other = made.opened.enter_context(socket.create_connection(made.address, LONG, ("127.0.0.9", 0)))
+        far = made.opened.enter_context(made.server.accept()[0])
+        assert eventually(partial(counted, made, "relay-connections", 41))
+        read, received, sent = [], made.shell._acceptor._buffer.received, threading.Event()
+
+        def noted(count: int) -> bytes:
+            read.append(received(count))
+            return read[-1]
+
+        made.shell._acceptor._buffer.received = noted  # type: ignore[method-assign]
+        made.shell.soon(lambda: assert_is_set(sent))
+        for each in busy:
+            each.sendall(b"\r\n" * 2048)
+        other.sendall(OPTIONS)
+        sent.set()
+        assert exactly(far, OPTIONS) == OPTIONS
+        before = read[: read.index(OPTIONS)]
+        assert len(before) >= len(busy)
+        assert sum(map(len, before)) <= 3 * SIZE
+        assert eventually(lambda: sum(map(len, read)) == len(busy) * 4096 + len(OPTIONS))
+        assert set(made.shell._acceptor._shares) == {PEER, "127.0.0.9"}
+    assert made.shell._acceptor._shares == {}
 
 
 def test_too_many_connections_of_one_peer() -> None:
