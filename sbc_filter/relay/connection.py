@@ -250,12 +250,12 @@ class Side(asyncio.BufferedProtocol):
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def write(self, octets: bytes) -> None:
-        """Write to this peer, unless it was told that nothing more comes."""
+        """Write to this peer, unless it was told that nothing more comes, or was found to be gone."""
         if self._connection.closed or self.other.direction.finished:
             return
         if self._transport is None:
             self._early += octets
-        else:
+        elif not self._transport.is_closing():  # asyncio would write a line to the log for each
             self._transport.write(octets)
 
     def end_writing(self) -> None:

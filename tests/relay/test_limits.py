@@ -1,5 +1,7 @@
 """What one sender, and all of them, may use."""
 
+from support.growth import LINEAR, growth
+
 from sbc_filter.relay.limits import Senders, to_reset
 
 
@@ -35,3 +37,8 @@ def test_senders_of_no_trunk_give_way_first() -> None:
     assert to_reset(sizes, 90) == [3]
     assert to_reset(sizes, 70) == [3, 2]
     assert to_reset(sizes, 60) == [3, 2, 1]
+
+
+def test_the_time_is_linear_in_the_senders() -> None:
+    """No message is handled meanwhile."""
+    assert growth(lambda senders: to_reset({each: ((False, str(each)), 1) for each in range(senders)}, 0), 8000) < LINEAR

@@ -312,6 +312,19 @@ def test_a_reset_is_passed_on(sent: bytes) -> None:
         assert count(made, "relay-resets") == 2
 
 
+def test_responses_to_a_peer_that_is_gone_write_no_lines_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with relayed(make_engine(REJECT, sbc=[SBC])) as made:
+        near, far = made.connect()
+        sent = threading.Event()
+        made.shell.soon(lambda: assert_is_set(sent))
+        near.sendall(b"".join(tcp(invite(number=number)) for number in range(20)))
+        send_reset(near)
+        sent.set()
+        assert is_reset(far)
+        assert count(made, "relay-messages") == 20
+    assert [record.getMessage() for record in caplog.records] == []
+
+
 def test_messages_go_on_without_waiting_for_acknowledgements() -> None:
     """Otherwise a message waits for that of the one before it, which the peer may delay for 40 ms."""
     with relayed() as made:
