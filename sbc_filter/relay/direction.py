@@ -16,7 +16,7 @@ from sbc_filter.errors import MessageError
 from sbc_filter.relay.limits import Limits
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.one_message import ends_for_all, is_framed
-from sbc_filter.sip.stream import Event, FramingFault, KeepAlive, Message, StreamReader
+from sbc_filter.sip.stream import MAX_SIZE, Event, FramingFault, KeepAlive, Message, StreamReader
 
 _OVERHEAD = 512  # octets of the objects around a message that waits
 _CRLF = b"\r\n"
@@ -67,7 +67,7 @@ class Link(Protocol):
         """Whether a stream with this fault passes unread. Counts it."""
 
     def may_expose(self) -> bool:
-        """Whether a message goes on whose body some stack reads as the next messages. Counts it."""
+        """Whether a message goes on whose body, or rest, some stack reads as the next messages. Counts it."""
 
     def observed(self) -> bool:
         """Whether streams are only observed, so that those that cannot be read pass."""
@@ -120,12 +120,15 @@ class Direction:
         judge: Callable[[Passage], None],
         reader: StreamReader | None = None,
         max_held: int = Limits().held_octets,
+        max_size: int = MAX_SIZE,
     ) -> None:
+        """`max_size` is that of a message which goes on, in octets: edits may have made it larger than it came."""
         self.flow = flow
         self._link = link
         self._judge = judge
         self._reader = StreamReader() if reader is None else reader
         self._max_held = max_held
+        self._max_size = max_size
         self._queues: dict[bytes, deque[Passage]] = {}  # of each call with a message that waits
         self._tail = bytearray()  # what is not read, and goes on when nothing waits any more
         self._together: bytearray | None = None  # what goes on while octets are read, in one piece: CRLFs are cheap
@@ -231,7 +234,7 @@ class Direction:
         if octets and octets is not passage.message and not is_framed(octets):
             self._flush()
             self.reset()  # the peer would read another message than the filter
-        elif octets and not self.closed and not ends_for_all(octets) and not self._link.may_expose():
+        elif octets and not self.closed and not self._ends_for_all(octets) and not self._link.may_expose():
             octets = b""
         passage.settled = True
         if self.closed:
@@ -251,6 +254,10 @@ class Direction:
             del self._queues[passage.call]
             self._finish()
             self._link.progressed()
+
+    def _ends_for_all(self, message: bytes) -> bool:
+        """Whether a message ends for every reader where it ends here, also for one with a buffer of `max_size`."""
+        return len(message) <= self._max_size and ends_for_all(message)
 
     def _onward(self, octets: bytes) -> None:
         if self._together is None:

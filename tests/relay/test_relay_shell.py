@@ -15,7 +15,7 @@ from functools import partial
 from time import monotonic
 
 import pytest
-from support.calls import LAB, NOW, VERIFY, added, follow_up, identity, invite, make_engine, pai, response
+from support.calls import LAB, NOW, SIGN, VERIFY, added, follow_up, identity, invite, make_engine, pai, response
 from support.clock import FakeTime
 from support.waiting import LONG, eventually
 
@@ -581,14 +581,31 @@ def test_too_many_octets_cost_the_peer_that_has_most() -> None:
 
 
 def test_a_message_of_more_octets_than_the_sbc_takes() -> None:
-    with relayed(limits=Limits(message_octets=len(CALL))) as made:
+    with relayed(limits=Limits(message_octets=len(MARKED))) as made:
         near, far = made.connect()
         near.sendall(CALL)
         assert exactly(far, MARKED) == MARKED
-        near.sendall(CALL.replace(b"Content-Length: 0", b"Content-Length: 1") + b"a")
+        near.sendall(MARKED.replace(b"Content-Length: 0", b"Content-Length: 1") + b"a")
         assert is_reset(near)
         assert is_reset(far)
         assert count(made, "relay-fault.message-too-large") == 1
+
+
+def test_a_call_that_the_filter_makes_larger_than_the_sbc_takes() -> None:
+    """PJSIP would look for the next message behind the octets that fill its buffer."""
+    with relayed(limits=Limits(message_octets=len(MARKED) - 1)) as made:
+        near, far = made.connect()
+        near.sendall(CALL + OPTIONS)
+        assert exactly(far, OPTIONS) == OPTIONS
+        assert count(made, "relay-exposed-bodies") == 1
+
+
+def test_a_call_of_the_sbc_may_become_larger_than_the_sbc_takes() -> None:
+    with relayed(make_engine(SIGN, sbc=[PEER]), limits=Limits(message_octets=len(tcp(invite())))) as made:
+        near, far = made.connect()
+        near.sendall(tcp(invite()))
+        assert b"\r\nIdentity: " in until(far, b"\r\n\r\n")
+        assert count(made, "relay-exposed-bodies") == 0
 
 
 def test_a_stop_finishes_what_has_begun() -> None:
