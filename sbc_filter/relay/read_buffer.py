@@ -1,8 +1,9 @@
-"""The buffer into which all connections of a relay read, one after another, and what each peer may read of it in a round.
+"""The buffer into which all connections of a relay read, one after another, and what each peer may read in a round.
 
-Each read is decided to its end before the next connection is read. So what the connections of one peer read before those
-of others come again must not grow with their number. They share what one connection may read. Only those that have
-something to read count: a peer with many connections, of which few are busy, reads as much at a time as one with few.
+Each read is decided to its end before the next connection is read. So what the connections of one peer read before
+those of others come again must not grow with their number: they share what one connection may read. Only those that
+have something to read count. A peer with many connections, of which few are busy, reads as much at a time as one with
+few.
 """
 
 SIZE = 1 << 14

@@ -61,8 +61,8 @@ class FramingFault(StrEnum):
     """A Content-Length is not one number on one line after a plain name: a sign, a fold, a list, too many digits, a tab
     in front of the colon."""
     LENGTH_HIDDEN = "content-length-hidden"
-    """Some stack reads a Content-Length where there is no field: in a folded line, in the start line, or after a control
-    character."""
+    """Some stack reads a Content-Length where there is no field: in a folded line, in the start line, or after a
+    control character."""
 
 
 class Message(NamedTuple):
