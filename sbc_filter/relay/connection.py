@@ -142,7 +142,6 @@ class Side(asyncio.BufferedProtocol):
         self._owner = connection.owner
         self._buffer = buffer
         self._transport: asyncio.Transport | None = None
-        self._early = bytearray()  # written before the socket is watched: what the other peer sent at once
         self._writable = True
         self.begun: float | None = None
         """When the message began that is not complete."""
@@ -167,14 +166,13 @@ class Side(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is watched; it is read when there is an other side to write to (`Connection.regulate`)."""
+        loop = asyncio.get_running_loop()
         self._transport = cast("asyncio.Transport", transport)
         opened: socket.socket = transport.get_extra_info("socket")
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio sets it for sockets that name TCP alone
-        self._transport.pause_reading()
         self._transport.set_write_buffer_limits(high=self._owner.limits.unwritten_octets)
-        if self._early:
-            self._transport.write(bytes(self._early))
-            self._early.clear()
+        # Not now: Python 3.11 begins to read behind this call, also if it was told not to.
+        loop.call_soon(self._transport.pause_reading)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read to."""
@@ -258,11 +256,9 @@ class Side(asyncio.BufferedProtocol):
 
     def write(self, octets: bytes) -> None:
         """Write to this peer, unless it was told that nothing more comes, or was found to be gone."""
-        if self._connection.closed or self.other.direction.finished:
+        if self._transport is None or self._connection.closed or self.other.direction.finished:
             return
-        if self._transport is None:
-            self._early += octets
-        elif not self._transport.is_closing():  # asyncio would write a line to the log for each
+        if not self._transport.is_closing():  # asyncio would write a line to the log for each
             self._transport.write(octets)
 
     def end_writing(self) -> None:

@@ -683,6 +683,53 @@ def test_a_far_side_that_speaks_first_loses_nothing() -> None:
         thread.join(LONG)
 
 
+def _at_once(far: socket.socket, does: str) -> None:
+    """What a far side does before the near one is watched."""
+    if does == "fault":
+        far.sendall(OPTIONS + b"\0")
+    elif does == "end":
+        far.shutdown(socket.SHUT_WR)
+    else:
+        send_reset(far)
+
+
+@pytest.mark.parametrize("does", ["fault", "end", "reset"])
+def test_what_a_far_side_does_at_once_is_passed_on(does: str) -> None:
+    with relayed() as made:
+
+        def serve() -> None:
+            for _ in range(20):
+                far, _ = made.server.accept()
+                made.opened.enter_context(far)
+                _at_once(far, does)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        for _ in range(20):
+            near = made.near()
+            if does == "fault":
+                with contextlib.suppress(ConnectionResetError):  # it may overtake what came before
+                    assert exactly(near, OPTIONS) == OPTIONS
+            assert near.recv(1) == b"" if does == "end" else is_reset(near)
+            near.close()
+        thread.join(LONG)
+        assert does == "end" or eventually(lambda: count(made, "relay-connections-now") == 0)
+
+
+@pytest.mark.parametrize("does", ["fault", "reset"])
+def test_both_sides_may_be_gone_before_they_are_read(does: str) -> None:
+    """Else the relay would keep a connection without sockets, and end when it looks at it."""
+    with relayed() as made:
+        for _ in range(60):
+            with contextlib.suppress(ConnectionResetError):
+                near = made.near()
+                far, _ = made.server.accept()
+                made.opened.enter_context(far)
+                _at_once(far, does)
+                send_reset(near)
+        assert eventually(lambda: len(made.shell._acceptor._senders) == count(made, "relay-connections-now") == 0)
+
+
 def test_a_stop_resets_what_does_not_end() -> None:
     with relayed(limits=Limits(drain_seconds=0.1)) as made:
         near, far = made.connect()
