@@ -64,9 +64,10 @@ class Acceptor:
             task.cancel()
 
     def gone(self, connection: Connection) -> None:
-        """A connection is closed."""
-        self.connections.discard(connection)
-        self._remove(connection.party.sender)
+        """A connection is closed. One whose opening was given up does not count any more."""
+        if connection in self.connections:
+            self.connections.remove(connection)
+            self._remove(connection.party.sender)
 
     def _remove(self, sender: str) -> None:
         """A connection of this sender, or what would have become one, is gone."""

@@ -484,6 +484,20 @@ def test_too_many_connections_of_one_peer() -> None:
         made.connect()
 
 
+def test_a_connection_is_counted_as_gone_once() -> None:
+    """Its opening may be given up while one of its sockets is lost."""
+    with relayed(limits=Limits(connections_per_peer=2)) as made:
+        made.connect()
+        made.connect()
+        connection, done = next(iter(made.shell._connections)), threading.Event()
+        for job in (connection.reset, partial(made.shell._acceptor.gone, connection), done.set):
+            made.shell.soon(job)
+        assert done.wait(LONG)
+        assert eventually(partial(counted, made, "relay-connections-now", 1))
+        made.connect()
+        assert is_refused(made)
+
+
 def test_a_trunk_takes_the_place_of_a_peer_without_one_that_is_silent_longest() -> None:
     """Otherwise sixteen hosts that nobody knows would keep a carrier out."""
     fake = FakeTime()
