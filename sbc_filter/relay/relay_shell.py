@@ -235,8 +235,9 @@ class RelayShell:
         """Whether a message goes on whose body some stack reads as the next messages: where it is only observed."""
         passes = self.place(flow).observed
         what = "passes" if passes else "is not passed on"
-        text = "%s to %s over TCP: a message has a body, and a header that some stacks cannot parse: it %s; %d so far"
-        self._log.warning(CounterName.RELAY_EXPOSED_BODIES, text, flow.src, flow.dst, what)
+        why = "a message has a body and a header that some stacks cannot parse, or outgrew message_octets"
+        text = "%s to %s over TCP: %s: it %s; %d so far"
+        self._log.warning(CounterName.RELAY_EXPOSED_BODIES, text, flow.src, flow.dst, why, what)
         return passes
 
     def place(self, flow: Flow) -> Position:
