@@ -19,6 +19,7 @@ TABLE = 5059
 """The number of the routing table, and the priority of the rule."""
 PROGRAM = "ip"
 _SYSCTL = Path("/proc/sys/net/ipv4/tcp_fwmark_accept")
+_ADDRESSES = Path("/proc/thread-self/net/if_inet6")  # of IPv6; empty where it is switched off
 _INTERFACES = Path("/proc/sys/net/ipv4/conf")
 _ON, _OFF = "1", "0"
 _SWITCHED_ON, _WAS_ON = 59, 60  # protocol numbers of the routes
@@ -49,16 +50,19 @@ def show(mark: int) -> list[str]:
 
 
 def apply(mark: int) -> None:
-    """Apply the rules and routes. What is there as it should be stays; `EnvironmentFault`."""
+    """Apply the rules and routes. What is there as it should be stays; `EnvironmentFault`.
+
+    The setting comes last: `remove` knows by the routes what is left of an attempt that failed.
+    """
     protocol = _WAS_ON if is_on() and not _switched_on() else _SWITCHED_ON
-    if not is_on():  # under systemd it may be readable alone
-        _switch(_ON)
-    for family in families():
+    for family in _routed():
         rule, route = commands(mark, family, protocol)
         _run(route)
         if _ours(family) != [rule[-3]]:
             _delete_rules(family)
             _run(rule)
+    if not is_on():  # under systemd it may be readable alone
+        _switch(_ON)
 
 
 def remove() -> None:
@@ -70,7 +74,7 @@ def remove() -> None:
         _delete_rules(family)
         for protocol in (_SWITCHED_ON, _WAS_ON):
             run_firewall([PROGRAM, _OPTION[family], "route", "flush", "table", str(TABLE), "proto", str(protocol)])
-    if switched_on:
+    if switched_on and is_on():
         _switch(_OFF)
 
 
@@ -78,12 +82,12 @@ def readings() -> list[list[str]]:
     """The commands that print the routes of marked packets; none while the setting is off."""
     if not is_on() or shutil.which(PROGRAM) is None:
         return []
-    return [[PROGRAM, _OPTION[family], "route", "get", "mark", f"{LOCAL:#x}", _ASKED[family]] for family in families()]
+    return [[PROGRAM, _OPTION[family], "route", "get", "mark", f"{LOCAL:#x}", _ASKED[family]] for family in _routed()]
 
 
 def lost(listings: Mapping[tuple[str, str], str]) -> str:
     """What is missing of the routes in a reading, by program and what was asked; "" if nothing is."""
-    for family in families():
+    for family in _routed():
         if not _ROUTE.search(listings.get((PROGRAM, _ASKED[family]), "")):
             return f"table {TABLE} for {'IPv4' if family is IpFamily.V4 else 'IPv6'}"
     return ""
@@ -102,6 +106,15 @@ def valid_mark(interfaces: Path = _INTERFACES) -> Iterator[str]:
             f"net.ipv4.conf.{found[0]}.src_valid_mark is 1: the kernel drops the IPv4 packets of relayed connections:"
             " set it to 0"
         )
+
+
+def _routed() -> list[IpFamily]:
+    """The families that have routes: not IPv6 where it is switched off (disable_ipv6), and every route is refused."""
+    try:
+        has_ipv6 = bool(_ADDRESSES.read_text())
+    except OSError:
+        has_ipv6 = False
+    return [family for family in families() if has_ipv6 or family is IpFamily.V4]
 
 
 def _reads_on(file: Path) -> bool:
@@ -137,11 +150,14 @@ def _switch(value: str) -> None:
     except OSError as error:
         setting = ".".join(_SYSCTL.parts[-3:])
         raise EnvironmentFault(
-            f"{setting} cannot be changed: {reason(error)}: put `{setting} = {value}` into /etc/sysctl.d"
+            f"{setting} cannot be changed: {reason(error)}: put `{setting} = {value}` into /etc/sysctl.d, and run"
+            " `sysctl --system`"
         ) from None
 
 
 def _run(command: list[str]) -> None:
     done = run_firewall(command)
     if done.returncode:
-        raise EnvironmentFault(f"{' '.join(command)}: {first_line(done.stderr)}")
+        said = first_line(done.stderr)
+        denied = ": run as root, or grant CAP_NET_ADMIN" if "Operation not permitted" in said else ""
+        raise EnvironmentFault(f"{' '.join(command)}: {said}{denied}")
