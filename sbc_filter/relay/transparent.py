@@ -43,11 +43,27 @@ def listeners(port: int, mark: int) -> list[socket.socket]:
     except OSError as error:
         for listener in opened:
             listener.close()
-        raise EnvironmentFault(
-            f"port {port} of the relay cannot be listened on: {error.strerror}:"
-            " choose another [relay].port, or run as root"
-        ) from None
+        remedy = "run as root" if isinstance(error, PermissionError) else "choose another [relay].port"
+        raise EnvironmentFault(f"port {port} of the relay cannot be listened on: {error.strerror}: {remedy}") from None
     return opened
+
+
+def claimed(port: int) -> socket.socket:
+    """The right to relay at `port` in this network namespace, until the socket is closed; `EnvironmentFault`.
+
+    The kernel shares the connections to a port among all listeners of one user. So a second filter would get some of
+    those of the first, and decide them by its own rules.
+    """
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0sbc-filter-relay-{port}")  # such names belong to the network namespace
+    except OSError:
+        claim.close()
+        raise EnvironmentFault(
+            f"another sbc-filter of this network relays TCP at port {port}: end that process first, or choose another"
+            " [relay].port"
+        ) from None
+    return claim
 
 
 def far_side(mark: int, port: int) -> Opener:

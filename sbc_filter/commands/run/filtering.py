@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from sbc_filter.daemon.own_firewall_rules import OwnRules, receive_notices
 from sbc_filter.daemon.supervisor import Supervisor
 from sbc_filter.firewall.backend import applied_backend
 from sbc_filter.records.tally import findings, numbered
+from sbc_filter.relay.transparent import claimed
 from sbc_filter.shared_memory.shared_state import SharedState
 from sbc_filter.system.descriptors import allow_descriptors
 from sbc_filter.system.files import runtime_folder
@@ -49,6 +51,7 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
         rules = OwnRules(backend_name, say, notices) if notices is not None else None
         if rules is not None:
             stack.enter_context(rules)
+        claim = _claim_of_relay(stack, setup)
         folder = stack.enter_context(_own_folder())
         files.shelf = stack.enter_context(shelf_in_memory())
         setup.trust_files.put_on(files.shelf)
@@ -74,8 +77,8 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
                 say(f"warning: it is not known whether something else on this host lets calls pass unseen: {fault}")
 
         supervisor = Supervisor(setup, files, memories, folder, say, applied, rules)
+        supervisor.family.private += [each for each in (rules, claim) if each is not None]
         if rules is not None:
-            supervisor.family.private.append(rules)
             rules.work_in(Errands("firewall", supervisor.family, say, supervisor.wait))
         remarks = Errands("remarks", supervisor.family, say, supervisor.wait)
         listen_to_signals(supervisor, Terminal())
@@ -84,6 +87,11 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
     for line in findings(supervisor.totals.counters):
         say(line)
     return 0
+
+
+def _claim_of_relay(stack: contextlib.ExitStack, setup: Setup) -> socket.socket | None:
+    relay = setup.configuration.relay
+    return stack.enter_context(claimed(relay.port)) if relay.enabled else None
 
 
 def _say(console: PlainConsole, sentence: str) -> None:
@@ -109,11 +117,13 @@ def _say_what_runs(console: PlainConsole, setup: Setup) -> None:
     numbers = [str(queue.number) for queue in setup.plan().queues]
     queues = f"queue{'s' * (len(numbers) > 1)} {' and '.join(numbers)}"
     names = f"{numbered(len(rules), 'rule')}: {', '.join(rule.name for rule in rules)}"
-    workers = setup.configuration.queue.workers
+    workers, relay = setup.configuration.queue.workers, setup.configuration.relay
+    of_tcp = f" and TCP port {relay.port}" if relay.enabled else ""
     with_workers = f", {workers} workers," if workers > 1 else ""
     _say(
         console,
-        f"listening on {queues}{with_workers} with {names if rules else 'no rules: every call passes as it is'}",
+        f"listening on {queues}{of_tcp}{with_workers}"
+        f" with {names if rules else 'no rules: every call passes as it is'}",
     )
     for remark in (*setup.remarks, *environment_remarks()):
         _say(console, f"warning: {remark}")
