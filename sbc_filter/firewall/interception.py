@@ -45,6 +45,12 @@ class Unrelayed(StrEnum):
     OLDER = "TCP packets of connections older than the relay"
 
 
+_REMEDIES = {
+    Unrelayed.ENCRYPTED: "end TLS in front of the filter: see docs/placement.md, TLS",
+    Unrelayed.NEW: "no relay listened, or they came in by a bridge: see docs/placement.md, SIP over TCP",
+    Unrelayed.OLDER: 'they end with their connections, or with [relay].existing = "reset"',
+}
+
 _PASSED = re.compile(
     rf'(?:\[(\d+):\d+\] -A {COUNTED} |\bcounter packets (\d+) ).*comment "({"|".join(Unrelayed)})"', re.ASCII
 )
@@ -63,7 +69,7 @@ def unrelayed_remarks(listings: Iterable[str]) -> Iterator[str]:
     """A sentence for each kind of TCP that passed the relay."""
     for what, count in sorted(unrelayed(listings).items()):
         if count:
-            yield f"{what}: {count} passed unfiltered since the firewall rules were applied"
+            yield f"{what}: {count} passed unfiltered since the firewall rules were applied: {_REMEDIES[what]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ route says whether the setting was off before: only then is it switched off with
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sbc_filter.errors import EnvironmentFault, reason
@@ -23,7 +23,7 @@ _ADDRESSES = Path("/proc/thread-self/net/if_inet6")  # of IPv6; empty where it i
 _INTERFACES = Path("/proc/sys/net/ipv4/conf")
 _ON, _OFF = "1", "0"
 _SWITCHED_ON, _WAS_ON = 59, 60  # protocol numbers of the routes
-_OPTION = {IpFamily.V4: "-4", IpFamily.V6: "-6"}
+OPTION = {IpFamily.V4: "-4", IpFamily.V6: "-6"}
 _ASKED = {IpFamily.V4: "240.0.0.1", IpFamily.V6: "100::1"}
 """Addresses that no host has, to ask for the route of a marked packet."""
 _ROUTE = re.compile(rf"local .*\bdev lo\b.*\btable {TABLE}\b", re.ASCII)
@@ -33,7 +33,7 @@ _SETS = re.compile(rf"proto {_SWITCHED_ON}\b", re.ASCII)
 
 def commands(mark: int, family: IpFamily, protocol: int = _SWITCHED_ON) -> tuple[list[str], list[str]]:
     """The commands that add the rule and the route of a family. `mark` is the filter's bit."""
-    program, table = [PROGRAM, _OPTION[family]], str(TABLE)
+    program, table = [PROGRAM, OPTION[family]], str(TABLE)
     bits = f"{LOCAL:#x}/{LOCAL | mark:#x}"
     return (
         [*program, "rule", "add", "pref", table, "fwmark", bits, "lookup", table],
@@ -73,7 +73,7 @@ def remove() -> None:
     for family in families():
         _delete_rules(family)
         for protocol in (_SWITCHED_ON, _WAS_ON):
-            run_firewall([PROGRAM, _OPTION[family], "route", "flush", "table", str(TABLE), "proto", str(protocol)])
+            run_firewall([PROGRAM, OPTION[family], "route", "flush", "table", str(TABLE), "proto", str(protocol)])
     if switched_on and is_on():
         _switch(_OFF)
 
@@ -82,7 +82,7 @@ def readings() -> list[list[str]]:
     """The commands that print the routes of marked packets; none while the setting is off."""
     if not is_on() or shutil.which(PROGRAM) is None:
         return []
-    return [[PROGRAM, _OPTION[family], "route", "get", "mark", f"{LOCAL:#x}", _ASKED[family]] for family in _routed()]
+    return [[PROGRAM, OPTION[family], "route", "get", "mark", f"{LOCAL:#x}", _ASKED[family]] for family in _routed()]
 
 
 def lost(listings: Mapping[tuple[str, str], str]) -> str:
@@ -108,6 +108,30 @@ def valid_mark(interfaces: Path = _INTERFACES) -> Iterator[str]:
         )
 
 
+def earlier_rules(listing: str, family: IpFamily) -> Iterator[str]:
+    """One sentence for each routing rule in front of ours that may catch packets for the relay, as `ip rule` prints it.
+
+    The rules of VRF devices are left out: they apply to the interfaces of these alone.
+    """
+    for line in listing.splitlines():
+        number, _, rule = line.partition(":")
+        words = rule.split()
+        ours = not number.isdigit() or not 0 < int(number) < TABLE or "oif" in words or words[-1:] == ["[l3mdev-table]"]
+        if not ours and _may_match(words):
+            yield (
+                f"ip {OPTION[family]} rule {number}, `{' '.join(words)}`, comes before that of the relay, {TABLE}:"
+                " connections that it matches may not reach the relay: give it a higher number"
+            )
+
+
+def _may_match(rule: Sequence[str]) -> bool:
+    """Whether a routing rule may match a packet that has the mark of the relay, and no other."""
+    if "fwmark" not in rule or "not" in rule:
+        return True
+    value, _, mask = rule[rule.index("fwmark") + 1].partition("/")
+    return LOCAL & int(mask or "0xffffffff", 16) == int(value, 16)
+
+
 def _routed() -> list[IpFamily]:
     """The families that have routes: not IPv6 where it is switched off (disable_ipv6), and every route is refused."""
     try:
@@ -127,20 +151,18 @@ def _reads_on(file: Path) -> bool:
 
 def _ours(family: IpFamily) -> list[str]:
     """The marks of our routing rules."""
-    done = run_firewall([PROGRAM, _OPTION[family], "rule", "show", "pref", str(TABLE)])
+    done = run_firewall([PROGRAM, OPTION[family], "rule", "show", "pref", str(TABLE)])
     return _RULE.findall(done.stdout)
 
 
 def _delete_rules(family: IpFamily) -> None:
     for bits in _ours(family):
-        run_firewall(
-            [PROGRAM, _OPTION[family], "rule", "del", "pref", str(TABLE), "fwmark", bits, "lookup", str(TABLE)]
-        )
+        run_firewall([PROGRAM, OPTION[family], "rule", "del", "pref", str(TABLE), "fwmark", bits, "lookup", str(TABLE)])
 
 
 def _switched_on() -> bool:
     """Whether an earlier `apply` switched the setting on."""
-    done = run_firewall([PROGRAM, _OPTION[IpFamily.V4], "route", "show", "table", str(TABLE)])
+    done = run_firewall([PROGRAM, OPTION[IpFamily.V4], "route", "show", "table", str(TABLE)])
     return _SETS.search(done.stdout) is not None
 
 

@@ -166,8 +166,10 @@ def test_counts_are_read() -> None:
     }
     assert unrelayed([]) == {}
     assert list(unrelayed_remarks([LISTED])) == [
-        "TCP connections on TLS and WebSocket ports: 7 passed unfiltered since the firewall rules were applied",
-        "new TCP connections past the relay: 2 passed unfiltered since the firewall rules were applied",
+        "TCP connections on TLS and WebSocket ports: 7 passed unfiltered since the firewall rules were applied: end TLS"
+        " in front of the filter: see docs/placement.md, TLS",
+        "new TCP connections past the relay: 2 passed unfiltered since the firewall rules were applied: no relay"
+        " listened, or they came in by a bridge: see docs/placement.md, SIP over TCP",
     ]
     assert list(unrelayed_remarks([])) == []
 

@@ -241,6 +241,29 @@ def test_the_route_is_asked_for_while_the_setting_is_on(ip: Ip) -> None:
     ]
 
 
+def test_routing_rules_in_front_of_that_of_the_relay_are_said() -> None:
+    """As `ip rule show` prints them. Those with another mark do not match what goes to the relay."""
+    listing = (
+        "0:\tfrom all lookup local\n100:\tfrom 198.51.100.0/24 lookup carrier\n200:\tfrom all fwmark 0x1 lookup 100\n"
+        "201:\tfrom all fwmark 0x10000000/0x10000000 lookup 100\n202:\tfrom all fwmark 0/0x1 iif eth0 unreachable\n"
+        "203:\tnot from all fwmark 0x1 lookup 51820\n300:\tfrom all oif eth1 lookup 100\n"
+        "1000:\tfrom all lookup [l3mdev-table]\n"
+        f"{RULE}\n32766:\tfrom all lookup main\n"
+    )
+    found = {
+        "100": "from 198.51.100.0/24 lookup carrier",
+        "201": "from all fwmark 0x10000000/0x10000000 lookup 100",
+        "202": "from all fwmark 0/0x1 iif eth0 unreachable",
+        "203": "not from all fwmark 0x1 lookup 51820",
+    }
+    assert list(policy_routing.earlier_rules(listing, IpFamily.V6)) == [
+        f"ip -6 rule {number}, `{rule}`, comes before that of the relay, 5059: connections that it matches may not"
+        " reach the relay: give it a higher number"
+        for number, rule in found.items()
+    ]
+    assert list(policy_routing.earlier_rules("", IpFamily.V4)) == []
+
+
 def test_a_test_of_sources_that_takes_the_mark_is_said(tmp_path: Path) -> None:
     for name, value in (("all", "0"), ("eth0", "1"), ("lo", "0")):
         (tmp_path / name).mkdir()
