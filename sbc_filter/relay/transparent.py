@@ -23,14 +23,19 @@ argument: with the port of the near peer, which is taken where the far side is t
 
 
 def listeners(port: int, mark: int) -> list[socket.socket]:
-    """A listener for each family; every process of the relay has its own. Raises `EnvironmentFault`.
+    """A listener for each family that the kernel has; every process of the relay has its own. `EnvironmentFault`.
 
     `mark` is that of what they and the sockets that they accept send.
     """
     opened: list[socket.socket] = []
     try:
         for family, address in ((socket.AF_INET, ""), (socket.AF_INET6, "::")):
-            listener = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                listener = socket.socket(family, socket.SOCK_STREAM)
+            except OSError as error:
+                if error.errno == errno.EAFNOSUPPORT and opened:
+                    break  # a kernel without IPv6
+                raise
             opened.append(listener)
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
