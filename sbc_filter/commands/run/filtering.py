@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import os
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,10 +17,10 @@ from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.daemon import privileges
 from sbc_filter.daemon.errands import Errands
 from sbc_filter.daemon.own_firewall_rules import OwnRules, receive_notices
+from sbc_filter.daemon.shells import claim_of_relay
 from sbc_filter.daemon.supervisor import Supervisor
 from sbc_filter.firewall.backend import applied_backend
 from sbc_filter.records.tally import findings, numbered
-from sbc_filter.relay.transparent import claimed
 from sbc_filter.shared_memory.shared_state import SharedState
 from sbc_filter.system.descriptors import allow_descriptors
 from sbc_filter.system.files import runtime_folder
@@ -51,7 +50,9 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
         rules = OwnRules(backend_name, say, notices) if notices is not None else None
         if rules is not None:
             stack.enter_context(rules)
-        claim = _claim_of_relay(stack, setup)
+        claim = claim_of_relay(setup)
+        if claim is not None:
+            stack.enter_context(claim)
         folder = stack.enter_context(_own_folder())
         files.shelf = stack.enter_context(shelf_in_memory())
         setup.trust_files.put_on(files.shelf)
@@ -87,11 +88,6 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
     for line in findings(supervisor.totals.counters):
         say(line)
     return 0
-
-
-def _claim_of_relay(stack: contextlib.ExitStack, setup: Setup) -> socket.socket | None:
-    relay = setup.configuration.relay
-    return stack.enter_context(claimed(relay.port)) if relay.enabled else None
 
 
 def _say(console: PlainConsole, sentence: str) -> None:
