@@ -111,13 +111,14 @@ def valid_mark(interfaces: Path = _INTERFACES) -> Iterator[str]:
 def earlier_rules(listing: str, family: IpFamily) -> Iterator[str]:
     """One sentence for each routing rule in front of ours that may catch packets for the relay, as `ip rule` prints it.
 
-    The rules of VRF devices are left out: they apply to the interfaces of these alone.
+    The rule of VRF devices is left out, which applies to their interfaces alone. So is that of this host's addresses,
+    which may have been given another number.
     """
     for line in listing.splitlines():
         number, _, rule = line.partition(":")
         words = rule.split()
-        ours = not number.isdigit() or not 0 < int(number) < TABLE or "oif" in words or words[-1:] == ["[l3mdev-table]"]
-        if not ours and _may_match(words):
+        is_earlier = number.isdigit() and 0 < int(number) < TABLE
+        if is_earlier and words[-1:] not in (["[l3mdev-table]"], ["local"]) and _may_match(words):
             yield (
                 f"ip {OPTION[family]} rule {number}, `{' '.join(words)}`, comes before that of the relay, {TABLE}:"
                 " connections that it matches may not reach the relay: give it a higher number"
@@ -125,7 +126,9 @@ def earlier_rules(listing: str, family: IpFamily) -> Iterator[str]:
 
 
 def _may_match(rule: Sequence[str]) -> bool:
-    """Whether a routing rule may match a packet that has the mark of the relay, and no other."""
+    """Whether a routing rule may match a packet that arrives with the mark of the relay, and no other."""
+    if "oif" in rule:
+        return False
     if "fwmark" not in rule or "not" in rule:
         return True
     value, _, mask = rule[rule.index("fwmark") + 1].partition("/")
