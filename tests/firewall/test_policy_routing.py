@@ -244,7 +244,8 @@ def test_the_route_is_asked_for_while_the_setting_is_on(ip: Ip) -> None:
 def test_routing_rules_in_front_of_that_of_the_relay_are_said() -> None:
     """As `ip rule show` prints them. Those with another mark do not match what goes to the relay."""
     listing = (
-        "0:\tfrom all lookup local\n50:\tfrom all lookup local\n100:\tfrom 198.51.100.0/24 lookup carrier\n200:\tfrom all fwmark 0x1 lookup 100\n"
+        "0:\tfrom all lookup local\n50:\tfrom all lookup local\n100:\tfrom 198.51.100.0/24 lookup carrier\n"
+        "200:\tfrom all fwmark 0x1 lookup 100\n"
         "201:\tfrom all fwmark 0x10000000/0x10000000 lookup 100\n202:\tfrom all fwmark 0/0x1 iif eth0 unreachable\n"
         "203:\tnot from all fwmark 0x1 lookup 51820\n300:\tfrom all oif eth1 lookup 100\n"
         "1000:\tfrom all lookup [l3mdev-table]\n"
