@@ -71,6 +71,7 @@ class CounterName(StrEnum):
     UNRELAYED_ENCRYPTED = "unrelayed-encrypted"
     UNRELAYED_NEW = "unrelayed-new"
     UNRELAYED_OLDER = "unrelayed-older"
+    UNRELAYED_ELSEWHERE = "unrelayed-elsewhere"
     QUEUE_FULL = "queue-full"
     FIREWALL_LOST = "firewall-lost"
     FIREWALL_RESTORED = "firewall-restored"

@@ -587,6 +587,24 @@ def test_check_warns_of_what_is_hardly_meant(tmp_path: Path, capsys: pytest.Capt
     assert f"warning: {rules} has no rule: every call passes as it is\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("relay", "said"),
+    [
+        ("", "passes unfiltered: [relay].enabled is false"),
+        ('[relay]\nexisting = "reset"\n', "passes unfiltered: [relay].enabled is false"),
+        ("[relay]\nenabled = true\n", "relayed at port 5059; TLS and WebSocket pass unfiltered: ports [5061]"),
+        ("[relay]\nenabled = true\nport = 5058\nunfiltered_ports = []\n", "relayed at port 5058"),
+    ],
+)
+def test_check_says_what_becomes_of_tcp(
+    relay: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "c.toml").write_text(relay)
+    assert main(["check", "--config", str(tmp_path / "c.toml")]) == 0
+    assert f"\nTCP      {said}\n" in capsys.readouterr().out
+
+
 TCP_RULE = '[[rule]]\nname = "a"\ntransport = "tcp"\naction = "pass"\n'
 UDP_TRUNK = '[trunks.old]\naddresses = ["198.51.100.7"]\ntransport = "udp"\n'
 OTHER_TRUNK = '[trunks.new]\naddresses = ["198.51.100.8"]\n[[rule]]'

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from sbc_filter.commands.follow.lines import shown
 from sbc_filter.commands.status_display import span
 from sbc_filter.counters import CounterName
+from sbc_filter.records.tally import numbered
 from sbc_filter.utc import utc_instant
 
 MINUTE = 60  # seconds of the window
@@ -20,6 +21,12 @@ _LABELS = (*(f"<= {bound * 1000:g} ms" for bound in BOUNDS), f"> {BOUNDS[-1] * 1
 _BAR = 30  # characters of the longest bar
 _ROWS = 6  # of each list of names
 _NAME = 22  # characters of a name in a list
+_PAST_THE_RELAY = {
+    CounterName.UNRELAYED_ENCRYPTED: "to ports of TLS",
+    CounterName.UNRELAYED_NEW: "past the relay",
+    CounterName.UNRELAYED_ELSEWHERE: "without an address of the SBC",
+    CounterName.UNRELAYED_OLDER: "packets of older ones",
+}
 
 
 class _Second:
@@ -109,6 +116,7 @@ def picture(state: Mapping[str, Any], speed: Rates, window: Window, clock: float
     held, total = _counter(state, CounterName.HELD_NOW), sum(state["outcomes"].values())
     yield f"Calls      {speed.calls:.1f}/s, {total} in all; packets {speed.packets:.1f}/s; held now {held}"
     yield from _queues(state)
+    yield from _relayed(state)
     yield f"Processes  {_processes(state)}"
     yield f"Firewall   {state['firewall']['state']}{_problem(state['firewall'])}"
     yield f"Reload     {_reload(state, clock)}"
@@ -130,6 +138,13 @@ def _queues(state: Mapping[str, Any]) -> Iterator[str]:
         unfiltered = f", unfiltered {queue['unfiltered']}" if "unfiltered" in queue else ""
         way = queue.get("direction", "both directions")
         yield f"Queue {number:<4} {way}: {queue['waiting']} wait ({full:.0f} %), dropped {queue['dropped']}{unfiltered}"
+
+
+def _relayed(state: Mapping[str, Any]) -> Iterator[str]:
+    if any(each["name"].startswith("relay") for each in state["processes"]):
+        passed = [f"{_counter(state, name)} {what}" for name, what in _PAST_THE_RELAY.items() if _counter(state, name)]
+        unfiltered = f"; unfiltered: {', '.join(passed)}" if passed else ""
+        yield f"TCP        {numbered(_counter(state, CounterName.RELAY_CONNECTIONS_NOW), 'connection')}{unfiltered}"
 
 
 def _processes(state: Mapping[str, Any]) -> str:

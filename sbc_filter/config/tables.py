@@ -115,7 +115,7 @@ def _ports(table: TomlTable, key: str, default: tuple[int, ...], *, may_be_empty
 
 def read_queue(table: TomlTable) -> QueueConfiguration:
     """`[queue]`."""
-    overload = table.table("on_overload")
+    overload = table.table("on_overload", '{ inbound = "drop", outbound = "accept" }')
     allowed = ("accept", "drop")
     default = QueueConfiguration()
     workers = table.integer("workers", default.workers, 1, MAX_WORKERS)
@@ -149,6 +149,8 @@ def read_relay(table: TomlTable, ports: Collection[int]) -> RelaySettings:
     )
     if settings.enabled and settings.port in ports:
         table.problem("port", f"{settings.port} is a SIP port of [network].ports: choose one that is not used")
+    if settings.enabled and settings.port in settings.unfiltered_ports:
+        table.problem("port", f"{settings.port} is one of unfiltered_ports: choose one that is not used")
     if settings.enabled and set(ports) <= set(settings.unfiltered_ports):
         table.problem("unfiltered_ports", "has all SIP ports of [network].ports: no connection would be filtered")
     table.close()

@@ -59,10 +59,6 @@ class _Attempt:
         self.fault = fault
 
 
-def _ignored(_: str) -> None:
-    """Why the rules could not be applied is found when they are read."""
-
-
 class RuleWatch:
     """`owner` applies the rules again; without one they are only watched."""
 
@@ -84,6 +80,7 @@ class RuleWatch:
         self._next_attempt = 0.0
         self._restorations = 0
         self._relays_end = False
+        self._changes = 0  # for a relay that came or went, which are just being applied
 
     def status(self) -> FirewallStatus:
         """The state at the last look."""
@@ -107,7 +104,7 @@ class RuleWatch:
         if self._began is None:
             self._began = now
         plan = self._planned()
-        if plan != self._read_for or self._attempt is not None:
+        if plan != self._read_for or self._attempt is not None or self._changes:
             return  # a reload came in between, or the rules are just being applied: a later reading shows its rules
         found = compared(plan, reading)
         if found.state is RuleState.UNKNOWN:
@@ -123,7 +120,13 @@ class RuleWatch:
     def relay_listens(self, listening: bool) -> None:
         """Have the rules applied for a relay that listens, or for none. If that fails, the next look finds it."""
         if self._owner is not None and not self._relays_end:
-            self._owner.relay_listens(listening, _ignored)
+            self._changes += 1
+            self._owner.relay_listens(listening, self._changed)
+
+    def _changed(self, _: str) -> None:
+        """Such a change has been made, or has failed: why is found when the rules are read."""
+        self._changes -= 1
+        self.discard()
 
     def relays_end(self, wait: Callable[[Callable[[], bool], float], object]) -> Iterator[str]:
         """The filter stops: have the rules applied for no relay, before the last one stops listening.

@@ -1,5 +1,6 @@
 """What a worker needs of the shell that feeds its engine; the shells of packets and of TCP connections."""
 
+import socket
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -20,7 +21,7 @@ from sbc_filter.live.queue_shell import QueueShell
 from sbc_filter.live.raw_send import Emitter
 from sbc_filter.relay.limits import Limits
 from sbc_filter.relay.relay_shell import RelayShell
-from sbc_filter.relay.transparent import far_side, listeners
+from sbc_filter.relay.transparent import claimed, far_side, listeners
 from sbc_filter.system.steady_clock import SteadyClock
 
 
@@ -146,6 +147,12 @@ class RelayFeed:
     def unfiltered(self, shell: Mapping[str, int]) -> Mapping[str, int]:
         """Nothing: the shell counts all of it."""
         return {}
+
+
+def claim_of_relay(setup: Setup) -> socket.socket | None:
+    """The right to relay at the port of this configuration, None without a relay; `EnvironmentFault`."""
+    relay = setup.configuration.relay
+    return claimed(relay.port) if relay.enabled else None
 
 
 def feed_of(setup: Setup, queues: Sequence[QueueSettings], at: int) -> Feed:

@@ -19,6 +19,7 @@ _NAMES: Mapping[Unrelayed, CounterName] = {
     Unrelayed.ENCRYPTED: CounterName.UNRELAYED_ENCRYPTED,
     Unrelayed.NEW: CounterName.UNRELAYED_NEW,
     Unrelayed.OLDER: CounterName.UNRELAYED_OLDER,
+    Unrelayed.ELSEWHERE: CounterName.UNRELAYED_ELSEWHERE,
 }
 
 

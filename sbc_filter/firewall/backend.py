@@ -1,5 +1,6 @@
 """Chooses the program that applies the firewall rules: nft if the kernel has nft's queue, otherwise iptables."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -61,11 +62,17 @@ class Firewall:
     def apply(self, plan: Plan) -> None:
         """Apply `plan`, then remove rules that other programs have from an earlier one.
 
-        Routes to the relay are there before packets are marked for them, and longer.
+        Routes to the relay are there before packets are marked for them, and longer. If anything fails, they stay
+        only if rules are applied.
         """
-        if plan.relay is not None:
-            policy_routing.apply(plan.mark)
-        self._chosen.apply(_here(plan))
+        try:
+            if plan.relay is not None:
+                policy_routing.apply(plan.mark)
+            self._chosen.apply(_here(plan))
+        except EnvironmentFault:
+            if plan.relay is not None:
+                self._remove_unused_routes()
+            raise
         self._remove_others()
         if plan.relay is None and policy_routing.is_on():  # else there are none, and `ip`, which may hang, is not asked
             policy_routing.remove()
@@ -101,6 +108,11 @@ class Firewall:
         routes = [] if plan.relay is None else policy_routing.show(plan.mark)
         note = "# " if self.name == "nft" else ""
         return "\n".join([*(note + line for line in routes), self._chosen.show(_here(plan))])
+
+    def _remove_unused_routes(self) -> None:
+        with suppress(EnvironmentFault):  # the first fault is the one to report
+            if not any(each.is_in_force() for each in (self._chosen, *self._others)):
+                policy_routing.remove()
 
     def _remove_others(self) -> None:
         for other in self._others:

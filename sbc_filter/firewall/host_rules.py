@@ -18,7 +18,7 @@ PortAt = tuple[str, int]
 """A port, and at which end packets have it: `--sport` or `--dport`."""
 _TRANSLATING = ("DNAT", "REDIRECT")
 _NFT_CHAIN = re.compile(r"^table (\w+) (\S+) \{|^\tchain (\S+) \{|type (\w+) hook (\w+) .*?policy (\w+);", re.MULTILINE)
-_NFT_NEW = re.compile(r"ct state (?:\{[^}]*\bnew\b[^}]*\}|[\w,]*\bnew\b[\w,]*) (?:counter .*)?accept")
+NFT_NEW = re.compile(r"ct state (?:\{[^}]*\bnew\b[^}]*\}|[\w,]*\bnew\b[\w,]*) (?:counter .*)?accept")
 _NFT_ACCEPT = re.compile(
     r"(?:(?:meta l4proto|ip protocol) udp )?(?:udp (?P<end>[sd]port) (?P<ports>\{[^{}]*\}|[\d-]+) )?"
     r"(?:counter packets \d+ bytes \d+ )?accept(?: comment .*)?",
@@ -86,16 +86,26 @@ def nft_chains(listing: str, hook: str, kind: str) -> Iterator[tuple[str, str, s
 
 def nft_closed(text: str, policy: str, plan: Plan) -> bool:
     """Whether a chain refuses what no rule accepts, and its rules do not surely accept all of our packets."""
-    lines = [line.strip() for line in text.splitlines() if line.startswith("\t\t") and "policy" not in line]
-    closed = policy == "drop" or (bool(lines) and lines[-1].removeprefix("counter ").startswith(("drop", "reject")))
+    lines = nft_lines(text)
+    closed = nft_ends_closed(lines, policy)
     needed = _needed(plan)
     for line in lines:
         needed -= _accepted_by_nft(line, plan)
     return closed and bool(needed)
 
 
+def nft_lines(text: str) -> list[str]:
+    """The rules of a chain, as `nft list chain` prints it."""
+    return [line.strip() for line in text.splitlines() if line.startswith("\t\t") and "policy" not in line]
+
+
+def nft_ends_closed(lines: Sequence[str], policy: str) -> bool:
+    """Whether a chain refuses what none of these rules accepts."""
+    return policy == "drop" or (bool(lines) and lines[-1].removeprefix("counter ").startswith(("drop", "reject")))
+
+
 def _accepted_by_nft(line: str, plan: Plan) -> set[PortAt]:
-    if (f"{plan.mark:#x}" in line and re.search(r"\baccept\b", line)) or _NFT_NEW.match(line):
+    if (f"{plan.mark:#x}" in line and re.search(r"\baccept\b", line)) or NFT_NEW.match(line):
         return _needed(plan)
     found = _NFT_ACCEPT.fullmatch(line)
     if found is None:

@@ -43,10 +43,19 @@ class Unrelayed(StrEnum):
     ENCRYPTED = "TCP connections on TLS and WebSocket ports"
     NEW = "new TCP connections past the relay"
     OLDER = "TCP packets of connections older than the relay"
+    ELSEWHERE = "new TCP connections to SIP ports, without an address of [network].sbc"
 
 
+_REMEDIES = {
+    Unrelayed.ENCRYPTED: "end TLS in front of the filter: see docs/placement.md, TLS",
+    Unrelayed.NEW: "no relay listened, or they came in by a bridge: see docs/placement.md, SIP over TCP",
+    Unrelayed.OLDER: 'they end with their connections, or with [relay].existing = "reset"',
+    Unrelayed.ELSEWHERE: "complete [network].sbc if calls are among them",
+}
+
+_COMMENTS = "|".join(map(re.escape, Unrelayed))
 _PASSED = re.compile(
-    rf'(?:\[(\d+):\d+\] -A {COUNTED} |\bcounter packets (\d+) ).*comment "({"|".join(Unrelayed)})"', re.ASCII
+    rf'(?:\[(\d+):\d+\] -A (?:{COUNTED}|{MAIN}) |\bcounter packets (\d+) ).*comment "({_COMMENTS})"', re.ASCII
 )
 
 
@@ -63,7 +72,7 @@ def unrelayed_remarks(listings: Iterable[str]) -> Iterator[str]:
     """A sentence for each kind of TCP that passed the relay."""
     for what, count in sorted(unrelayed(listings).items()):
         if count:
-            yield f"{what}: {count} passed unfiltered since the firewall rules were applied"
+            yield f"{what}: {count} passed unfiltered since the firewall rules were applied: {_REMEDIES[what]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +177,9 @@ class Interception(NamedTuple):
         ports = [*self.sip, *self.relay.unfiltered_ports]
         for end in self._ends():
             yield from (f"{end}-p tcp -m multiport --ports {each} -g {COUNTED}" for each in multiport(ports))
+        if self.sbc is not None:
+            for each in multiport(self.sip):
+                yield f"-p tcp {_SYN} -m multiport --dports {each} {_counting(Unrelayed.ELSEWHERE)}"
 
     def _counted(self) -> Iterator[str]:
         yield f"-p tcp -m mark ! --mark {self._masked(0)} -j RETURN"

@@ -26,6 +26,8 @@ _CHAIN = re.compile(rf"-N ({MAIN}(?:-\S+)?)", re.ASCII)
 _COUNTED = re.compile(rf'\[(\d+):\d+\] -A {MAIN} .*"{FRAGMENT_COMMENT}"', re.ASCII)
 _HANDED_OVER = re.compile(rf"\[(\d+):\d+\] -A {MAIN}\S* .*-j NFQUEUE --queue-num (\d+)", re.ASCII)
 _FED = re.compile(rf"-A {MAIN}\S* .*-j NFQUEUE --queue-num (\d+)", re.ASCII)
+_NAME_ALONE = re.compile(r"ip6?tables\S* v\S+ \(\w+\):", re.ASCII)  # the first line of some messages
+_UNKNOWN = re.compile(r"Extension (\w+) revision \d+ not supported", re.ASCII)
 _LOCK = Path("/run/xtables.lock")
 # Which families have tables of the legacy kind: to look at those with iptables would make them.
 _LEGACY_TABLES = {IpFamily.V4: "ip_tables_names", IpFamily.V6: "ip6_tables_names"}
@@ -210,8 +212,9 @@ def run_firewall(command: list[str], text: str = "") -> "subprocess.CompletedPro
 
 
 def first_line(said: str) -> str:
-    """The first line of a program's error message."""
-    return next((line.strip() for line in said.splitlines() if line.strip()), "failed without a message")
+    """The first line of a program's error message that says something."""
+    lines = filter(None, map(str.strip, said.splitlines()))
+    return next((line for line in lines if not _NAME_ALONE.fullmatch(line)), "failed without a message")
 
 
 def _lines(path: Path) -> list[str]:
@@ -249,6 +252,9 @@ def _explain(command: str, said: str) -> str:
         return f"{command}: no permission: run as root, or grant CAP_NET_ADMIN"
     if "unable to initialize table" in said:
         return f"{command}: no permission, or no such table: run as root, load iptable_mangle ({line})"
+    unknown = _UNKNOWN.search(said)
+    if unknown is not None and unknown[1] != "NFQUEUE":
+        return f"{command}: this kernel has no {unknown[1]}: load xt_{unknown[1]}"
     if "NFQUEUE" in said:
         return f"{command}: this kernel has no NFQUEUE target: load xt_NFQUEUE and nfnetlink_queue ({line})"
     return f"{command}: {line}"

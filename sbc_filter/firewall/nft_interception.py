@@ -53,6 +53,8 @@ class NftInterception:
     def filtered(self) -> Iterator[str]:
         """The rules that count what passes, at INPUT, FORWARD and OUTPUT."""
         yield from (f"{end}meta l4proto tcp goto tcp-counted" for end in self._ends())
+        if self._one.sbc is not None:
+            yield f'{_SYN} tcp dport {self._sip} counter return comment "{Unrelayed.ELSEWHERE}"'
 
     def sent(self) -> Iterator[str]:
         """The rules of OUTPUT that come before those for the filter's own packets."""

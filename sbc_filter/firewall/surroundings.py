@@ -5,7 +5,9 @@ a program is missing or a file cannot be read: what is not known is not mentione
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,14 @@ _SEE = "see docs/placement.md, a bridge"
 def surroundings(plan: Plan, program: str) -> Iterator[str]:
     """One sentence for each finding; `program` applies the rules (`firewall.backend`)."""
     yield from host_rules(plan, program)
-    yield from links(printed("ip", "-json", "-details", "link", "show"), is_on)
+    interfaces = printed("ip", "-json", "-details", "link", "show")
+    yield from links(interfaces, is_on)
     sockets = "".join(map(_text, (_NETWORK / "tcp", _NETWORK / "tcp6")))
     if plan.relay is None:
         yield from listeners(sockets, plan.ports)
     else:
         yield from encrypted(sockets, plan.relay.unfiltered_ports)
+        yield from bridges_past_relay(interfaces, is_on, is_nft=program == "nft")
         yield from relay_surroundings(plan, program)
 
 
@@ -56,6 +60,23 @@ def links(listing: str, sysctl: Callable[[str], bool]) -> Iterator[str]:
                 )
     except (ValueError, TypeError, KeyError, AttributeError):
         return  # another form of the list
+
+
+def bridges_past_relay(listing: str, sysctl: Callable[[str], bool], *, is_nft: bool) -> Iterator[str]:
+    """As `links`, where TCP is relayed: bridges from which connections cannot be handed to the relay."""
+    with suppress(ValueError, TypeError, KeyError, AttributeError):
+        found: list[dict[str, Any]] = json.loads(listing)
+        for link in found:
+            ports = ", ".join(each["ifname"] for each in found if each.get("master") == link["ifname"])
+            info = link.get("linkinfo", {})
+            data = info.get("info_data", {})
+            own = data.get("nf_call_iptables") or data.get("nf_call_ip6tables")
+            if info.get("info_kind") == "bridge" and ports and (is_nft or sysctl(_V4) or sysctl(_V6) or own):
+                yield (
+                    f"bridge {link['ifname']}: TCP connections that come in by its ports ({ports}) pass the relay"
+                    " unfiltered: if calls do, run the filter where they do not, for example in the container of the"
+                    " SBC: see docs/placement.md, SIP over TCP"
+                )
 
 
 def _bridge(name: str, data: dict[str, Any], sysctl: Callable[[str], bool]) -> Iterator[str]:
@@ -88,6 +109,17 @@ def listeners(sockets: str, ports: Sequence[int]) -> Iterator[str]:
         yield (
             f"a program of this host takes SIP over TCP or TLS on port {open_ports}: these calls pass unfiltered,"
             " because the filter reads UDP alone: have peers send over UDP, or close the port"
+        )
+
+
+def unattended(listings: Iterable[str], port: int, sockets: str = "") -> Iterator[str]:
+    """Our rules hand connections to the port of the relay, and no socket listens there; `listings` are our rules."""
+    handed = re.compile(rf"TPROXY --on-port {port}\b|tproxy .*:{port}\b", re.ASCII)
+    sockets = sockets or "".join(map(_text, (_NETWORK / "tcp", _NETWORK / "tcp6")))
+    if any(map(handed.search, listings)) and not _listening(sockets, {port}):
+        yield (
+            f"the firewall rules hand SIP over TCP to port {port}, where no relay listens: new connections may be"
+            " dropped: start the filter, or run `sbc-filter firewall remove`"
         )
 
 

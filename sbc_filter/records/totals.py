@@ -15,8 +15,8 @@ SHOWN = (
     Detail.PACKET_FRAGMENT, CounterName.REASON_ADDED, CounterName.REASON_NO_ROOM, CounterName.HELD_NOW,
     CounterName.FIREWALL_MISSING, CounterName.PASSED_UNFILTERED, CounterName.UNFILTERED_INBOUND,
     CounterName.UNFILTERED_OUTBOUND, CounterName.UNRELAYED_ENCRYPTED, CounterName.UNRELAYED_NEW,
-    CounterName.UNRELAYED_OLDER, CounterName.OVERRUNS, CounterName.EMIT_ERRORS, CounterName.ENGINE_ERRORS,
-    CounterName.RECORDS_LOST, CounterName.WORKER_RESTARTS,
+    CounterName.UNRELAYED_OLDER, CounterName.UNRELAYED_ELSEWHERE, CounterName.OVERRUNS, CounterName.EMIT_ERRORS,
+    CounterName.ENGINE_ERRORS, CounterName.RECORDS_LOST, CounterName.WORKER_RESTARTS,
 )  # fmt: skip
 """Counters of events without a record, which an operator should see: the line on a terminal shows them."""
 _GAUGES = (CounterName.HELD_NOW, CounterName.RELAY_CONNECTIONS_NOW)

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import inspect
 import logging
+import os
 import socket
 from collections import Counter
 from collections.abc import Coroutine, Sequence
@@ -143,7 +144,7 @@ class Acceptor:
             try:
                 far = await self._far_side(flow)
             except OSError as error:
-                self._refuse(near, flow, CounterName.RELAY_FAR_SIDE_REFUSED, f": {error.strerror or 'no answer'}")
+                self._refuse(near, flow, CounterName.RELAY_FAR_SIDE_REFUSED, f": {_why(error)}")
                 return
             undo.callback(far.close)
             for each in (near, far):
@@ -176,6 +177,12 @@ class Acceptor:
             far.close()
             raise
         return far
+
+
+def _why(error: OSError) -> str:
+    """The cause of an error without the address, which asyncio gives in place of the cause."""
+    said = error.strerror or "no answer"
+    return os.strerror(error.errno) if error.errno and said.startswith("Connect call failed") else said
 
 
 def _may_be_cancelled(task: asyncio.Task[None]) -> bool:

@@ -22,16 +22,23 @@ from sbc_filter.holding.holding import Holding, Source
 from sbc_filter.holding.reporting import report
 from sbc_filter.relay.acceptor import Acceptor
 from sbc_filter.relay.connection import Connection
-from sbc_filter.relay.direction import AnyFault, Passage
+from sbc_filter.relay.direction import AnyFault, Passage, StreamFault
 from sbc_filter.relay.limits import Limits
 from sbc_filter.relay.needed import Core, Handled
 from sbc_filter.relay.transparent import Opener
 from sbc_filter.relay.upkeep import Upkeep
+from sbc_filter.sip.stream import FramingFault
 from sbc_filter.system.sparse_log import SparseLog
 from sbc_filter.system.steady_clock import SteadyClock
 
 _LOG = logging.getLogger(__name__)
 _TICK = 0.5  # seconds
+_SEE: dict[AnyFault, str] = {
+    **dict.fromkeys(FramingFault, ": see docs/records.md, SIP over TCP"),
+    StreamFault.TLS: ": see docs/placement.md, TLS",
+    StreamFault.WEB_SOCKET: ": see docs/placement.md, TLS",
+    StreamFault.OTHER: ": see docs/placement.md, SIP over TCP",
+}
 _LATE = 1.0  # seconds after the last tick: then it comes between two connections
 
 P = ParamSpec("P")
@@ -227,8 +234,9 @@ class RelayShell:
         passes = self.place(flow).observed
         counter = CounterName.RELAY_UNFILTERED_STREAMS if passes else CounterName.RELAY_REFUSED_STREAMS
         self._count[f"relay-fault.{fault}"] += 1
-        what = "passes unread" if passes else "is reset"
-        self._log.warning(counter, "%s to %s over TCP: %s: %s; %d so far", flow.src, flow.dst, fault, what)
+        what = "passes unread" if passes else "the connection is reset"
+        sentence = "%s to %s over TCP: the stream cannot be read (%s): %s%s; %d so far"
+        self._log.warning(counter, sentence, flow.src, flow.dst, fault, what, _SEE.get(fault, ""))
         return passes
 
     def may_expose(self, flow: Flow) -> bool:

@@ -23,14 +23,19 @@ argument: with the port of the near peer, which is taken where the far side is t
 
 
 def listeners(port: int, mark: int) -> list[socket.socket]:
-    """A listener for each family; every process of the relay has its own. Raises `EnvironmentFault`.
+    """A listener for each family that the kernel has; every process of the relay has its own. `EnvironmentFault`.
 
     `mark` is that of what they and the sockets that they accept send.
     """
     opened: list[socket.socket] = []
     try:
         for family, address in ((socket.AF_INET, ""), (socket.AF_INET6, "::")):
-            listener = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                listener = socket.socket(family, socket.SOCK_STREAM)
+            except OSError as error:
+                if error.errno == errno.EAFNOSUPPORT and opened:
+                    break  # a kernel without IPv6
+                raise
             opened.append(listener)
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -43,11 +48,27 @@ def listeners(port: int, mark: int) -> list[socket.socket]:
     except OSError as error:
         for listener in opened:
             listener.close()
-        raise EnvironmentFault(
-            f"port {port} of the relay cannot be listened on: {error.strerror}:"
-            " choose another [relay].port, or run as root"
-        ) from None
+        remedy = "run as root" if isinstance(error, PermissionError) else "choose another [relay].port"
+        raise EnvironmentFault(f"port {port} of the relay cannot be listened on: {error.strerror}: {remedy}") from None
     return opened
+
+
+def claimed(port: int) -> socket.socket:
+    """The right to relay at `port` in this network namespace, until the socket is closed; `EnvironmentFault`.
+
+    The kernel shares the connections to a port among all listeners of one user. So a second filter would get some of
+    those of the first, and decide them by its own rules.
+    """
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0sbc-filter-relay-{port}")  # such names belong to the network namespace
+    except OSError:
+        claim.close()
+        raise EnvironmentFault(
+            f"another sbc-filter of this network relays TCP at port {port}: end that process first, or choose another"
+            " [relay].port"
+        ) from None
+    return claim
 
 
 def far_side(mark: int, port: int) -> Opener:

@@ -146,11 +146,12 @@ class TomlTable:
             return default
         return value
 
-    def table(self, key: str) -> "TomlTable":
-        """A nested table; empty if it is absent."""
+    def table(self, key: str, example: str = "") -> "TomlTable":
+        """A nested table; empty if it is absent. `example`: how to write it."""
         value = self.raw(key)
         if value is not None and not isinstance(value, dict):
-            self.problem(key, f"has to be a table, not {_show(value)}")
+            such = f" such as {example}" if example else ""
+            self.problem(key, f"has to be a table{such}, not {_show(value)}")
             return TomlTable({}, self.file, self._where(key), [])  # a missing key in it is not a second problem
         return TomlTable(value or {}, self.file, self._where(key), self._problems, self._entry)
 

@@ -56,6 +56,17 @@ def test_the_picture() -> None:
     ]
 
 
+def test_the_relay_is_shown_with_what_passes_it() -> None:
+    relay = {"name": "relay 1", "ready": True, "restarts": 0}
+    state = {**STATE, "processes": [relay], "counters": {"relay-connections-now": 1}}
+    assert list(picture(state, Rates(0.0, 0.0), Window(), 1.8e9, 13.0))[3] == "TCP        1 connection"
+    counters = {"relay-connections-now": 20, "unrelayed-encrypted": 2, "unrelayed-older": 30, "unrelayed-elsewhere": 4}
+    assert list(picture({**state, "counters": counters}, Rates(0.0, 0.0), Window(), 1.8e9, 13.0))[3] == (
+        "TCP        20 connections; unfiltered: 2 to ports of TLS, 4 without an address of the SBC, 30 packets of older"
+        " ones"
+    )
+
+
 def test_what_is_older_than_a_minute_is_gone() -> None:
     window = Window()
     window.add(record(), 10.0)

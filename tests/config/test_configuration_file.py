@@ -252,7 +252,10 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
         ("[network]\nport = 5060", "network.port: is unknown; did you mean 'ports'?"),
         ("[queue]\nnumber = 65534", "queue.number: has to be a whole number from 0 to 65533, not 65534"),
         ("[queue]\nnumber = true", "queue.number: has to be a whole number from 0 to 65533, not True"),
-        ('[queue]\non_overload = "accept"', "queue.on_overload: has to be a table, not 'accept'"),
+        (
+            '[queue]\non_overload = "accept"',
+            'queue.on_overload: has to be a table such as { inbound = "drop", outbound = "accept" }, not \'accept\'',
+        ),
         (
             '[queue]\non_overload = { inbound = "pass" }',
             "queue.on_overload.inbound: is 'pass'; allowed are 'accept', 'drop'",
@@ -380,6 +383,10 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
         (
             "[relay]\nenabled = true\nport = 5060",
             "relay.port: 5060 is a SIP port of [network].ports: choose one that is not used",
+        ),
+        (
+            "[relay]\nenabled = true\nport = 5061",
+            "relay.port: 5061 is one of unfiltered_ports: choose one that is not used",
         ),
         (
             "[relay]\nenabled = true\nunfiltered_ports = [5061, 5060]",

@@ -102,6 +102,24 @@ def test_rules_are_compared_with_those_that_the_owner_applies() -> None:
     assert watched.look(2.0, listed(PLAN))[0].startswith("warning: the firewall rules were changed: ")
 
 
+@pytest.mark.parametrize("fault", ["", "busy"])
+def test_rules_that_change_with_the_relay_are_not_taken_for_lost(fault: str) -> None:
+    """A relay that ends and is replaced. A reading shows the rules from before, or none of them yet."""
+    owner = Owner()
+    watched = Watched(owner)
+    assert watched.look(0.0, listed(PLAN)) == []
+    watched.watch.relay_listens(False)
+    begun = owner.done
+    watched.watch.relay_listens(True)
+    assert watched.look(2.0, NONE) == []
+    begun("")
+    watched.watch.begin()
+    owner.done(fault)
+    assert list(watched.watch.take(NONE, 4.0)) == []  # it began before
+    assert (owner.tried, watched.counters) == (0, {})
+    assert watched.look(6.0, NONE) == [f"warning: {MISSING}: applied again, 1 time so far"]
+
+
 @pytest.mark.parametrize(
     ("faults", "why"),
     [([""], None), (["busy"], "busy"), ([], "the firewall rules were not applied within 5 s")],

@@ -135,6 +135,8 @@ def test_what_passes_is_counted() -> None:
     assert rules(plan, "") == [
         "-d 192.0.2.1 -p tcp -m multiport --ports 5060,5061,8443 -g SBC-FILTER-TCP",
         "-s 192.0.2.1 -p tcp -m multiport --ports 5060,5061,8443 -g SBC-FILTER-TCP",
+        f"-p tcp {SYN} -m multiport --dports 5060 -m comment --comment"
+        " 'new TCP connections to SIP ports, without an address of [network].sbc' -j RETURN",
     ]
     comment = "-m comment --comment"
     assert rules(plan, "-TCP") == [
@@ -150,6 +152,8 @@ LISTED = """\
 [7:420] -A SBC-FILTER-TCP -p tcp -m comment --comment "TCP connections on TLS and WebSocket ports" -j RETURN
 [9:1] -A OTHER -p tcp -m comment --comment "TCP connections on TLS and WebSocket ports" -j RETURN
 [2:99] -A SBC-FILTER-TCP -p tcp -m comment --comment "new TCP connections past the relay" -j RETURN
+[5:9] -A SBC-FILTER -p tcp -m comment \
+--comment "new TCP connections to SIP ports, without an address of [network].sbc" -j RETURN
 """
 LISTED_BY_NFT = """\
 		tcp flags ! syn,rst tcp dport 5060 counter packets 3 bytes 171 reject with tcp reset comment \
@@ -163,11 +167,16 @@ def test_counts_are_read() -> None:
         Unrelayed.ENCRYPTED: 14,
         Unrelayed.NEW: 4,
         Unrelayed.OLDER: 7,
+        Unrelayed.ELSEWHERE: 10,
     }
     assert unrelayed([]) == {}
     assert list(unrelayed_remarks([LISTED])) == [
-        "TCP connections on TLS and WebSocket ports: 7 passed unfiltered since the firewall rules were applied",
-        "new TCP connections past the relay: 2 passed unfiltered since the firewall rules were applied",
+        "TCP connections on TLS and WebSocket ports: 7 passed unfiltered since the firewall rules were applied: end TLS"
+        " in front of the filter: see docs/placement.md, TLS",
+        "new TCP connections past the relay: 2 passed unfiltered since the firewall rules were applied: no relay"
+        " listened, or they came in by a bridge: see docs/placement.md, SIP over TCP",
+        "new TCP connections to SIP ports, without an address of [network].sbc: 5 passed unfiltered since the firewall"
+        " rules were applied: complete [network].sbc if calls are among them",
     ]
     assert list(unrelayed_remarks([])) == []
 
@@ -299,9 +308,11 @@ def test_the_same_in_the_language_of_nft() -> None:
         "meta l4proto tcp meta mark & 0x30000000 == 0x20000000 ct zone set 5062 return",
         f"meta l4proto tcp {local} ct zone set 5062 return",
     ]
-    assert chain_of_nft(plan, "filter")[-2:] == [
+    assert chain_of_nft(plan, "filter")[-3:] == [
         "ip daddr 192.0.2.1 meta l4proto tcp goto tcp-counted",
         "ip saddr 192.0.2.1 meta l4proto tcp goto tcp-counted",
+        "tcp flags & (syn | ack) == syn tcp dport { 5060 } counter return comment"
+        ' "new TCP connections to SIP ports, without an address of [network].sbc"',
     ]
     untracked = Plan(sbc=SBC[:1], relay=RelayPlan())
     assert chain_of_nft(untracked, "leaving")[3:] == [

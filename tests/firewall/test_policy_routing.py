@@ -61,6 +61,8 @@ def ip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ip:
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setattr(policy_routing, "_SYSCTL", made.setting)
     monkeypatch.setattr(policy_routing, "families", lambda: list(IpFamily))
+    (tmp_path / "if_inet6").write_text("00000000000000000000000000000001 01 80 10 80       lo\n")
+    monkeypatch.setattr(policy_routing, "_ADDRESSES", tmp_path / "if_inet6")
     return made
 
 
@@ -130,17 +132,36 @@ def test_rules_and_routes_of_others_stay(ip: Ip) -> None:
     assert ip.setting.read_text() == "1\n"
 
 
+def test_without_addresses_of_ipv6_there_are_no_routes_of_it(ip: Ip, tmp_path: Path) -> None:
+    """The kernel refuses them where disable_ipv6 is 1."""
+    ip.setting.write_text("1\n")
+    (tmp_path / "if_inet6").write_text("")
+    policy_routing.apply(DEFAULT_MARK)
+    assert [line for line in ip.asked() if " -6 " in line] == []
+    assert policy_routing.readings() == [["ip", "-4", "route", "get", "mark", "0x10000000", "240.0.0.1"]]
+    found = {("ip", "240.0.0.1"): "local 240.0.0.1 dev lo table 5059 src 192.0.2.1 mark 0x10000000"}
+    assert policy_routing.lost(found) == ""
+    (tmp_path / "if_inet6").write_text("00000000000000000000000000000001 01 80 10 80       lo\n")
+    assert policy_routing.lost(found) == "table 5059 for IPv6"
+
+
 def test_what_fails_is_named(ip: Ip, tmp_path: Path) -> None:
     (tmp_path / "ip").write_text('#!/bin/sh\necho "RTNETLINK answers: Operation not permitted" >&2\nexit 2\n')
-    with pytest.raises(EnvironmentFault, match=r"^ip -4 route replace .*: RTNETLINK answers: Operation not permitted$"):
+    with pytest.raises(EnvironmentFault) as caught:
         policy_routing.apply(DEFAULT_MARK)
+    assert str(caught.value) == (
+        "ip -4 route replace local default dev lo table 5059 proto 59: RTNETLINK answers: Operation not permitted:"
+        " run as root, or grant CAP_NET_ADMIN"
+    )
+    assert ip.setting.read_text() == "0\n"
+    ip.prints()
     ip.setting.unlink()
     ip.setting.mkdir()
     with pytest.raises(EnvironmentFault) as caught:
         policy_routing.apply(DEFAULT_MARK)
     assert str(caught.value) == (
         "net.ipv4.tcp_fwmark_accept cannot be changed: Is a directory: put `net.ipv4.tcp_fwmark_accept = 1` into"
-        " /etc/sysctl.d"
+        " /etc/sysctl.d, and run `sysctl --system`"
     )
 
 
@@ -149,14 +170,18 @@ class Rules:
 
     name = "iptables"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fails: bool = False, in_force: bool = True) -> None:
         self._log = folder / "log"
+        self._fails = fails
+        self._in_force = in_force
 
     def _note(self, word: str) -> None:
         with self._log.open("a") as log:
             log.write(f"{word}\n")
 
     def apply(self, plan: Plan) -> None:
+        if self._fails:
+            raise EnvironmentFault("iptables is not installed: install the package iptables")
         self._note("rules applied")
 
     def remove(self) -> None:
@@ -165,7 +190,7 @@ class Rules:
     def probe(self) -> None: ...
 
     def is_in_force(self) -> bool:
-        return True
+        return self._in_force
 
     def queues(self) -> frozenset[int]:
         return frozenset()
@@ -197,6 +222,16 @@ def test_routes_are_there_before_the_rules_and_after_them(ip: Ip, tmp_path: Path
         assert "ip -4 rule del pref 5059 fwmark 0x10000000/0x30000000 lookup 5059" in asked
 
 
+@pytest.mark.parametrize("in_force", [True, False])
+def test_routes_without_rules_do_not_stay(ip: Ip, tmp_path: Path, in_force: bool) -> None:
+    """Rules that could not be replaced still need them."""
+    ip.prints(rules=RULE, routes="local default dev lo proto 59 scope host \n")
+    with pytest.raises(EnvironmentFault, match="iptables is not installed"):
+        Firewall(Rules(tmp_path, fails=True, in_force=in_force), ()).apply(Plan(relay=RelayPlan()))
+    assert ("ip -4 route flush table 5059 proto 59" in ip.asked()) is not in_force
+    assert ip.setting.read_text() == ("1" if in_force else "0")
+
+
 def test_the_route_is_asked_for_while_the_setting_is_on(ip: Ip) -> None:
     assert policy_routing.readings() == []
     ip.setting.write_text("1\n")
@@ -204,6 +239,30 @@ def test_the_route_is_asked_for_while_the_setting_is_on(ip: Ip) -> None:
         ["ip", "-4", "route", "get", "mark", "0x10000000", "240.0.0.1"],
         ["ip", "-6", "route", "get", "mark", "0x10000000", "100::1"],
     ]
+
+
+def test_routing_rules_in_front_of_that_of_the_relay_are_said() -> None:
+    """As `ip rule show` prints them. Those with another mark do not match what goes to the relay."""
+    listing = (
+        "0:\tfrom all lookup local\n50:\tfrom all lookup local\n100:\tfrom 198.51.100.0/24 lookup carrier\n"
+        "200:\tfrom all fwmark 0x1 lookup 100\n"
+        "201:\tfrom all fwmark 0x10000000/0x10000000 lookup 100\n202:\tfrom all fwmark 0/0x1 iif eth0 unreachable\n"
+        "203:\tnot from all fwmark 0x1 lookup 51820\n300:\tfrom all oif eth1 lookup 100\n"
+        "1000:\tfrom all lookup [l3mdev-table]\n"
+        f"{RULE}\n32766:\tfrom all lookup main\n"
+    )
+    found = {
+        "100": "from 198.51.100.0/24 lookup carrier",
+        "201": "from all fwmark 0x10000000/0x10000000 lookup 100",
+        "202": "from all fwmark 0/0x1 iif eth0 unreachable",
+        "203": "not from all fwmark 0x1 lookup 51820",
+    }
+    assert list(policy_routing.earlier_rules(listing, IpFamily.V6)) == [
+        f"ip -6 rule {number}, `{rule}`, comes before that of the relay, 5059: connections that it matches may not"
+        " reach the relay: give it a higher number"
+        for number, rule in found.items()
+    ]
+    assert list(policy_routing.earlier_rules("", IpFamily.V4)) == []
 
 
 def test_a_test_of_sources_that_takes_the_mark_is_said(tmp_path: Path) -> None:

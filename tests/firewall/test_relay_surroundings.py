@@ -6,7 +6,13 @@ import pytest
 
 from sbc_filter.firewall.interception import RelayPlan
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.firewall.relay_surroundings import closed_input, locked_setting, restricted_forward, taken_from_relay
+from sbc_filter.firewall.relay_surroundings import (
+    closed,
+    locked_setting,
+    nft_refuses,
+    restricted_forward,
+    taken_from_relay,
+)
 from sbc_filter.firewall.rule_tables import IpFamily
 
 PLAN = Plan((5060, 5080), relay=RelayPlan())
@@ -53,7 +59,73 @@ def test_what_forward_refuses_does_not_apply_to_relayed_connections(listing: str
     ],
 )
 def test_an_input_that_is_closed(listing: str, is_named: bool) -> None:
-    assert list(closed_input(IpFamily.V4, listing, PLAN)) == [INPUT] * is_named
+    assert list(closed(IpFamily.V4, listing, PLAN, "INPUT")) == [INPUT] * is_named
+
+
+@pytest.mark.parametrize(
+    ("more", "is_named"),
+    [
+        ("", True),
+        ("-A OUTPUT -p udp -j ACCEPT\n", True),  # rejections get out, but not the relay's connections
+        ("-A OUTPUT -m mark --mark 0x10000000/0x30000000 -j ACCEPT\n", True),
+        ("-A OUTPUT -m mark --mark 0x20000000/0x20000000 -j ACCEPT\n", False),
+        ("-A OUTPUT -m conntrack --ctstate NEW,RELATED,ESTABLISHED -j ACCEPT\n", False),
+    ],
+)
+def test_an_output_that_is_closed(more: str, is_named: bool) -> None:
+    assert (
+        list(closed(IpFamily.V6, f":OUTPUT DROP [0:0]\n{more}", PLAN, "OUTPUT"))
+        == [
+            "ip6tables: OUTPUT is closed, and relayed connections may not get out:"
+            " insert `ip6tables -I OUTPUT -m mark --mark 0x20000000/0x20000000 -j ACCEPT`"
+        ]
+        * is_named
+    )
+
+
+def chain(policy: str, *rules: str) -> str:
+    """A chain as `nft list chain` prints it."""
+    first = f"type filter hook input priority filter; policy {policy};"
+    return "".join(["table inet fw {\n\tchain c {\n", *(f"\t\t{line}\n" for line in (first, *rules)), "\t}\n}\n"])
+
+
+@pytest.mark.parametrize(
+    ("policy", "rules", "is_named"),
+    [
+        ("accept", [], False),
+        ("accept", ["ip saddr 192.0.2.0/24 drop", "counter packets 1 bytes 2"], False),
+        ("accept", ["tcp dport 22 accept", "counter packets 1 bytes 2 drop"], False),
+        ("accept", ["tcp dport 22 accept", "reject"], True),
+        ("drop", ["ct state established,related accept", "tcp dport 5060 accept"], True),
+        ("drop", ["tcp dport { 22, 5060, 5080 } ct state new accept"], False),
+        ("drop", ["ct state established,new accept"], False),
+        ("drop", ["meta mark & 0x30000000 == 0x10000000 accept"], False),
+        ("drop", ["meta mark & 0x30000000 == 0x10000000 counter packets 0 bytes 0 accept"], False),
+        ("drop", ["meta mark & 0x20000000 == 0x20000000 accept"], True),
+    ],
+)
+def test_an_input_of_nft_that_is_closed(policy: str, rules: list[str], is_named: bool) -> None:
+    assert (
+        list(nft_refuses("input", "inet fw", "c", policy, chain(policy, *rules), PLAN))
+        == [
+            "nft: chain c of table inet fw is closed, and relayed connections may not get in: run"
+            " `nft insert rule inet fw c 'meta mark & 0x30000000 == 0x10000000 accept'`"
+        ]
+        * is_named
+    )
+
+
+def test_an_output_of_nft_that_is_closed_and_a_forward() -> None:
+    rule = "meta mark & 0x20000000 == 0x20000000 accept"
+    assert list(nft_refuses("output", "ip fw", "c", "drop", chain("drop"), PLAN)) == [
+        f"nft: chain c of table ip fw is closed, and relayed connections may not get out: run"
+        f" `nft insert rule ip fw c '{rule}'`"
+    ]
+    assert list(nft_refuses("output", "ip fw", "c", "drop", chain("drop", rule), PLAN)) == []
+    assert list(nft_refuses("forward", "ip fw", "c", "accept", chain("accept", "iif eth0 drop"), PLAN)) == [
+        FORWARD.replace("ip6tables: FORWARD", "nft: chain c of table ip fw")
+    ]
+    assert list(nft_refuses("forward", "ip fw", "c", "accept", chain("accept"), PLAN)) == []
 
 
 RULES = """\
@@ -68,15 +140,20 @@ RULES = """\
 -A OUTPUT -p tcp -j SBC-FILTER-OUT
 -A INPUT -j ACCEPT
 -A other -s 192.0.2.7/32 -j ACCEPT
+-A other -p tcp -j TPROXY --on-port 3129 --on-ip 0.0.0.0 --tproxy-mark 0x1/0xffffffff
 -A SBC-FILTER -j ACCEPT
 """
 
 
-def test_rules_that_accept_tcp_in_front_of_ours() -> None:
-    accepted = ["PREROUTING -p tcp -m multiport --ports 22,5080", "other -s 192.0.2.7/32", "OUTPUT -o eth1"]
+def test_rules_that_take_tcp_in_front_of_ours() -> None:
+    taken = [
+        "PREROUTING -p tcp -m multiport --ports 22,5080 -j ACCEPT` accepts",
+        "other -s 192.0.2.7/32 -j ACCEPT` accepts",
+        "other -p tcp -j TPROXY --on-port 3129 --on-ip 0.0.0.0 --tproxy-mark 0x1/0xffffffff` takes",
+        "OUTPUT -o eth1 -j ACCEPT` accepts",
+    ]
     assert list(taken_from_relay(IpFamily.V4, RULES, PLAN.ports)) == [
-        f"iptables: what the rule `-t mangle -A {rule} -j ACCEPT` accepts passes the relay: remove it, or narrow it"
-        for rule in accepted
+        f"iptables: what the rule `-t mangle -A {rule} passes the relay: remove it, or narrow it" for rule in taken
     ]
     assert list(taken_from_relay(IpFamily.V4, "", PLAN.ports)) == []
 

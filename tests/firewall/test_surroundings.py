@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sbc_filter.firewall.surroundings import encrypted, links, listeners
+from sbc_filter.firewall.surroundings import bridges_past_relay, encrypted, links, listeners, unattended
 
 PORTS = [{"ifname": "eth0", "master": "br0"}, {"ifname": "eth1", "master": "br0"}]
 CALL, TAGGED = {"bridge-nf-call-iptables", "bridge-nf-call-ip6tables"}, "bridge-nf-filter-vlan-tagged"
@@ -51,6 +51,27 @@ def test_what_ip_does_not_say_is_not_mentioned(listing: str) -> None:
     assert list(links(listing, lambda _: False)) == []
 
 
+@pytest.mark.parametrize(
+    ("found", "settings", "is_nft", "ports"),
+    [
+        ([bridge(), *PORTS], CALL, False, "eth0, eth1"),
+        ([bridge(), PORTS[0]], {"bridge-nf-call-ip6tables"}, False, "eth0"),
+        ([bridge(nf_call_iptables=1), PORTS[0]], set(), False, "eth0"),
+        ([bridge(), PORTS[0]], set(), True, "eth0"),
+        ([bridge(), PORTS[0]], set(), False, ""),
+        ([bridge()], CALL, True, ""),
+        ([kind("vlan"), {"ifname": "eth0", "master": "x0"}], CALL, True, ""),
+    ],
+)
+def test_bridges_whose_connections_are_not_relayed(
+    found: list[dict[str, Any]], settings: set[str], is_nft: bool, ports: str
+) -> None:
+    said = list(bridges_past_relay(json.dumps(found), settings.__contains__, is_nft=is_nft))
+    begin = f"bridge br0: TCP connections that come in by its ports ({ports}) pass the relay unfiltered: if calls do,"
+    assert [sentence.startswith(begin) for sentence in said] == [True] * bool(ports)
+    assert list(bridges_past_relay("", settings.__contains__, is_nft=is_nft)) == []
+
+
 SOCKETS = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 00000000:13C4 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0000000000000000
@@ -76,3 +97,29 @@ def test_sockets_that_listen_for_tls_where_tcp_is_relayed() -> None:
         " front of the filter, have peers send over UDP or TCP, or close the port"
     ]
     assert list(encrypted(SOCKETS, ())) == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "port", "is_named"),
+    [
+        (
+            "-A SBC-FILTER-NEW -p tcp -j TPROXY --on-port 5059 --on-ip 0.0.0.0 --tproxy-mark 0x10000000/0x30000000\n",
+            5059,
+            True,
+        ),
+        ("\t\tmeta l4proto tcp tproxy ip to :5059 meta mark set 0x10000000 accept\n", 5059, True),
+        ("-A SBC-FILTER-NEW -p tcp -j TPROXY --on-port 5060 --on-ip 0.0.0.0\n", 5060, False),  # SOCKETS has a listener
+        ("-A other -p tcp -j TPROXY --on-port 50599 --on-ip 0.0.0.0\n", 5059, False),
+        ("-A SBC-FILTER-NEW -d 192.0.2.1/32 -p tcp -j DROP\n", 5059, False),
+    ],
+)
+def test_rules_that_hand_tcp_to_a_relay_that_is_not_there(rules: str, port: int, is_named: bool) -> None:
+    """As a filter leaves them that was killed."""
+    assert (
+        list(unattended(["", rules], port, SOCKETS))
+        == [
+            f"the firewall rules hand SIP over TCP to port {port}, where no relay listens: new connections may be"
+            " dropped: start the filter, or run `sbc-filter firewall remove`"
+        ]
+        * is_named
+    )

@@ -329,6 +329,18 @@ def test_ports_of_tls_pass_and_are_counted(host: Filter) -> None:
             assert host.count(Unrelayed.ENCRYPTED) >= number
 
 
+def test_connections_without_an_address_of_the_sbc_pass_and_are_counted(host: Filter) -> None:
+    """As where an address is missing in the configuration, here all of IPv6. Those of the SBC do not count."""
+    host.apply(replace(PLAN, sbc=(ADDRESSES["core"][4],)))
+    with small_relay(host.lab):
+        relayed(host.lab, "carrier", "core", 4)
+        relayed(host.lab, "core", "carrier", 4)
+        assert host.count(Unrelayed.ELSEWHERE) == 0
+        for number, (start, end) in enumerate(WAYS, 1):
+            passes(host.lab, start, end, version=6)
+            assert host.count(Unrelayed.ELSEWHERE) >= number
+
+
 def test_the_port_of_the_relay_is_closed(plain: Filter) -> None:
     """The relay would connect to itself."""
     plain.apply(PLAN)

@@ -197,6 +197,23 @@ def test_rules_without_a_filter_are_replaced(lab: Lab, tmp_path: Path) -> None:
     assert not are_in_force(rules(lab))
 
 
+def test_two_filters_do_not_share_the_port_of_the_relay(lab: Lab, tmp_path: Path) -> None:
+    """The kernel would give the second some of the connections of the first, whatever queues it has."""
+    relay = "[relay]\nenabled = true\n"
+    alone = tuple(word for word in RUN if word != "--firewall")
+    file = settings(tmp_path / "second", 60, relay)
+    with started(lab, settings(tmp_path / "first", 50, relay)):
+        done = second(lab, file, alone)
+        assert (done.returncode, done.stderr) == (
+            3,
+            "sbc-filter: another sbc-filter of this network relays TCP at port 5059: end that process first, or choose"
+            " another [relay].port\n",
+        )
+        elsewhere = settings(tmp_path / "third", 70, f"{relay}port = 5058\n")
+        with started(lab, elsewhere, command=alone):
+            pass
+
+
 @contextlib.contextmanager
 def racing(lab: Lab, files: list[Path]) -> Iterator[list["subprocess.Popen[str]"]]:
     with lab.inside("sbc"):

@@ -43,6 +43,8 @@ CALL, OTHER = tcp(invite(identity())), tcp(invite(identity(), number=2))
 MARKED = added(CALL, pai("TN-Validation-Passed"))
 MARKED_OTHER = added(OTHER, pai("TN-Validation-Passed"))
 OPTIONS = tcp(follow_up(invite(number=3), "OPTIONS"))
+HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+"""The first octets of TLS."""
 
 
 class Waiting:
@@ -346,21 +348,30 @@ def test_messages_go_on_without_waiting_for_acknowledgements() -> None:
             assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_a_far_side_that_refuses() -> None:
+def test_a_far_side_that_refuses(caplog: pytest.LogCaptureFixture) -> None:
     with relayed(limits=Limits(connections_per_peer=1)) as made:
         made.server.close()
         for times in (1, 2):  # what is refused does not count as a connection of the peer
             assert is_refused(made)
             assert eventually(partial(counted, made, "relay-far-side-refused", times))
+    assert caplog.records[0].getMessage().endswith(": relay-far-side-refused: Connection refused; 1 so far")
 
 
-def test_a_stream_that_cannot_be_read() -> None:
+def test_a_stream_that_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
+    """Two sentences, each with where to read on."""
+    sent = {"line-ends": CALL.replace(b"\r\n", b"\n"), "tls": HELLO}
     with relayed() as made:
-        near, far = made.connect()
-        near.sendall(CALL.replace(b"\r\n", b"\n"))
-        assert is_reset(near)
-        assert is_reset(far)
-        assert (count(made, "relay-refused-streams"), count(made, "relay-fault.line-ends")) == (1, 1)
+        for refused, (fault, octets) in enumerate(sent.items(), 1):
+            near, far = made.connect()
+            near.sendall(octets)
+            assert is_reset(near)
+            assert is_reset(far)
+            assert (count(made, "relay-refused-streams"), count(made, f"relay-fault.{fault}")) == (refused, 1)
+    said = [record.getMessage().partition(" over TCP: ")[2] for record in caplog.records]
+    assert said == [
+        "the stream cannot be read (line-ends): the connection is reset: see docs/records.md, SIP over TCP; 1 so far",
+        "the stream cannot be read (tls): the connection is reset: see docs/placement.md, TLS; 2 so far",
+    ]
 
 
 def test_a_message_whose_body_some_stack_reads_as_messages_is_not_passed_on() -> None:
@@ -378,9 +389,8 @@ def test_a_stream_that_cannot_be_read_where_all_is_observed() -> None:
     engine.observe(Observation(everything=True))
     with relayed(engine) as made:
         near, far = made.connect()
-        hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
-        near.sendall(hello)
-        assert exactly(far, hello) == hello
+        near.sendall(HELLO)
+        assert exactly(far, HELLO) == HELLO
         assert (count(made, "relay-unfiltered-streams"), count(made, "relay-fault.tls")) == (1, 1)
 
 

@@ -4,6 +4,7 @@ Carrier and core are hosts on both sides of `sbc`, which relays between them. SB
 """
 
 import contextlib
+import errno
 import socket
 import threading
 from collections.abc import Iterator
@@ -105,6 +106,30 @@ def test_peers_see_each_other(lab: Lab, start: str, end: str, version: int) -> N
                 assert near.recv(2) + near.recv(2) == b"\r\n\r\n"
         (record,) = records
         assert (record.transport, record.direction) == ("tcp", "inbound" if start == "carrier" else "outbound")
+
+
+def test_a_kernel_without_ipv6(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = socket.socket
+
+    def without(family: int, kind: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return made(family, kind)
+
+    with lab.inside("sbc"):
+        monkeypatch.setattr(socket, "socket", without)
+        (opened,) = listeners(5059, PLAN.mark | LOCAL)
+        monkeypatch.undo()
+    with opened:
+        assert opened.family == socket.AF_INET
+
+
+def test_a_port_that_another_program_has(lab: Lab) -> None:
+    with lab.inside("sbc"), socket.create_server(("", 5059)), pytest.raises(EnvironmentFault) as caught:
+        listeners(5059, PLAN.mark | LOCAL)
+    assert str(caught.value) == (
+        "port 5059 of the relay cannot be listened on: Address already in use: choose another [relay].port"
+    )
 
 
 def test_a_connection_to_the_port_of_the_relay_itself_is_refused(lab: Lab) -> None:

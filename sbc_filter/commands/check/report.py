@@ -12,6 +12,7 @@ from sbc_filter.commands.check.rule_examples import run_examples
 from sbc_filter.commands.check.warnings import doubts, faults
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.config.credential_settings import ObtainSettings
+from sbc_filter.config.settings import RelaySettings
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.records.tally import numbered
 from sbc_filter.stir.credential import Credential
@@ -32,6 +33,7 @@ def report(arguments: argparse.Namespace) -> int:
     console.print(
         f"SBC      {', '.join(network.sbc) or 'no address: no rule can name a direction'}; ports {list(network.ports)}"
     )
+    console.print(f"TCP      {_of_tcp(setup.configuration.relay)}")
     if setup.observes:
         console.print("mode     observe: every packet passes unchanged, and records say what would have been done")
     for anchor in setup.trust.anchors:
@@ -52,6 +54,13 @@ def report(arguments: argparse.Namespace) -> int:
     for sentence in wrong:
         console.print(f"error: {sentence}")
     return 1 if wrong or not good else 0
+
+
+def _of_tcp(relay: RelaySettings) -> str:
+    if not relay.enabled:
+        return "passes unfiltered: [relay].enabled is false"
+    encrypted = f"; TLS and WebSocket pass unfiltered: ports {list(relay.unfiltered_ports)}"
+    return f"relayed at port {relay.port}{encrypted if relay.unfiltered_ports else ''}"
 
 
 def _credentials(console: PlainConsole, setup: Setup) -> None:

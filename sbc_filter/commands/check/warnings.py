@@ -16,7 +16,7 @@ from sbc_filter.config.settings import CertificateSettings, Configuration
 from sbc_filter.firewall.backend import applied_backend
 from sbc_filter.firewall.host_rules import printed
 from sbc_filter.firewall.interception import unrelayed_remarks
-from sbc_filter.firewall.surroundings import surroundings
+from sbc_filter.firewall.surroundings import surroundings, unattended
 from sbc_filter.records.tally import numbered
 from sbc_filter.rules.model import NEVER, Conditions, Direction, Mode, RuleAction
 from sbc_filter.system.descriptors import allowed_descriptors, descriptors_of_relay
@@ -75,7 +75,9 @@ def host_remarks(setup: Setup) -> Iterator[str]:
     firewall = applied_backend(setup.configuration.firewall.backend)
     yield from surroundings(setup.plan(), firewall.name)
     if setup.configuration.relay.enabled:
-        yield from unrelayed_remarks([printed(*command) for command in firewall.readings()])
+        listings = [printed(*command) for command in firewall.readings()]
+        yield from unrelayed_remarks(listings)
+        yield from unattended(listings, setup.configuration.relay.port)
 
 
 def needed_descriptors(configuration: Configuration) -> int:

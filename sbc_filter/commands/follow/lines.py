@@ -59,6 +59,7 @@ def shown(text: object, longest: int = _LONGEST) -> str:
 
 def _parts(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"{shown(record.get('direction')):8}"
+    yield "TCP" if record.get("transport") == "tcp" else ""
     yield f"{_caller(record)} → {_called(record)}"
     yield result_of(record)
     yield _done(record)

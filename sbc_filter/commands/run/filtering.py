@@ -17,6 +17,7 @@ from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.daemon import privileges
 from sbc_filter.daemon.errands import Errands
 from sbc_filter.daemon.own_firewall_rules import OwnRules, receive_notices
+from sbc_filter.daemon.shells import claim_of_relay
 from sbc_filter.daemon.supervisor import Supervisor
 from sbc_filter.firewall.backend import applied_backend
 from sbc_filter.records.tally import findings, numbered
@@ -49,6 +50,9 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
         rules = OwnRules(backend_name, say, notices) if notices is not None else None
         if rules is not None:
             stack.enter_context(rules)
+        claim = claim_of_relay(setup)
+        if claim is not None:
+            stack.enter_context(claim)
         folder = stack.enter_context(_own_folder())
         files.shelf = stack.enter_context(shelf_in_memory())
         setup.trust_files.put_on(files.shelf)
@@ -74,8 +78,8 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
                 say(f"warning: it is not known whether something else on this host lets calls pass unseen: {fault}")
 
         supervisor = Supervisor(setup, files, memories, folder, say, applied, rules)
+        supervisor.family.private += [each for each in (rules, claim) if each is not None]
         if rules is not None:
-            supervisor.family.private.append(rules)
             rules.work_in(Errands("firewall", supervisor.family, say, supervisor.wait))
         remarks = Errands("remarks", supervisor.family, say, supervisor.wait)
         listen_to_signals(supervisor, Terminal())
@@ -109,11 +113,13 @@ def _say_what_runs(console: PlainConsole, setup: Setup) -> None:
     numbers = [str(queue.number) for queue in setup.plan().queues]
     queues = f"queue{'s' * (len(numbers) > 1)} {' and '.join(numbers)}"
     names = f"{numbered(len(rules), 'rule')}: {', '.join(rule.name for rule in rules)}"
-    workers = setup.configuration.queue.workers
+    workers, relay = setup.configuration.queue.workers, setup.configuration.relay
+    of_tcp = f" and TCP port {relay.port}" if relay.enabled else ""
     with_workers = f", {workers} workers," if workers > 1 else ""
     _say(
         console,
-        f"listening on {queues}{with_workers} with {names if rules else 'no rules: every call passes as it is'}",
+        f"listening on {queues}{of_tcp}{with_workers}"
+        f" with {names if rules else 'no rules: every call passes as it is'}",
     )
     for remark in (*setup.remarks, *environment_remarks()):
         _say(console, f"warning: {remark}")

@@ -28,6 +28,8 @@ def test_one_line() -> None:
         ({"mode": "monitor"}, "  monitored: would be rejected 438  "),
         ({"verdict": "modify", "code": None}, "  changed  "),
         ({"verdict": "redirect", "code": 302}, "  redirected 302  "),
+        ({"transport": "tcp"}, "  inbound   TCP  13125550123 → "),
+        ({"transport": "udp"}, "  inbound   13125550123 → "),
     ],
 )
 def test_what_was_done(more: dict[str, object], said: str) -> None:
