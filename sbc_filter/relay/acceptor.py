@@ -21,7 +21,7 @@ from sbc_filter.engine.verdict import Party
 from sbc_filter.packet.ip import sender_of
 from sbc_filter.relay.connection import Connection, Owner, probe_when_idle, reset_when_closed
 from sbc_filter.relay.limits import Senders
-from sbc_filter.relay.read_buffer import ReadBuffer
+from sbc_filter.relay.read_buffer import ReadBuffer, Share
 from sbc_filter.relay.transparent import Opener
 
 _LOG = logging.getLogger(__name__)
@@ -40,7 +40,8 @@ class Acceptor:
         self._opener = opener
         self._count = count
         self._senders = Senders()
-        self._buffer = ReadBuffer(self._senders)
+        self._shares: dict[str, Share] = {}  # of each sender with a connection
+        self._buffer = ReadBuffer()
         self._opening: dict[asyncio.Task[None], Party] = {}  # the oldest first
         self._closed = False
         self.connections: set[Connection] = set()
@@ -65,7 +66,13 @@ class Acceptor:
     def gone(self, connection: Connection) -> None:
         """A connection is closed."""
         self.connections.discard(connection)
-        self._senders.remove(connection.party.sender)
+        self._remove(connection.party.sender)
+
+    def _remove(self, sender: str) -> None:
+        """A connection of this sender, or what would have become one, is gone."""
+        self._senders.remove(sender)
+        if not self._senders[sender]:
+            self._shares.pop(sender, None)
 
     def _watch(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
         if not self._closed:
@@ -131,7 +138,7 @@ class Acceptor:
         """Open the far side, then read both. The near side is reset if that fails."""
         with contextlib.ExitStack() as undo:
             undo.callback(near.close)
-            undo.callback(self._senders.remove, party.sender)
+            undo.callback(self._remove, party.sender)
             try:
                 far = await self._far_side(flow)
             except OSError as error:
@@ -141,7 +148,8 @@ class Acceptor:
             for each in (near, far):
                 probe_when_idle(each)
             loop = asyncio.get_running_loop()
-            connection = Connection(flow, party, self._owner, self._buffer)
+            share = self._shares.setdefault(party.sender, Share())
+            connection = Connection(flow, party, self._owner, self._buffer, share)
             await loop.connect_accepted_socket(lambda: connection.far, far)
             await loop.connect_accepted_socket(lambda: connection.near, near)
             undo.pop_all()

@@ -14,8 +14,8 @@ from sbc_filter.engine.call.network import Flow, Position
 from sbc_filter.engine.verdict import Party
 from sbc_filter.relay.direction import AnyFault, Direction, Passage
 from sbc_filter.relay.limits import Limits
-from sbc_filter.relay.read_buffer import ReadBuffer
-from sbc_filter.sip.stream import StreamReader
+from sbc_filter.relay.read_buffer import ReadBuffer, Share
+from sbc_filter.sip.stream import MAX_SIZE, StreamReader
 
 _PROBES = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 20), (socket.TCP_KEEPCNT, 3))  # seconds, and how many
 _RESET, _LINGER = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)  # struct linger: whether, and for how many seconds
@@ -51,11 +51,13 @@ class Owner(Protocol):
 class Connection:
     """Two sides; `near` is the peer that opened the connection."""
 
-    def __init__(self, flow: Flow, party: Party, owner: Owner, buffer: ReadBuffer) -> None:
-        """`flow` leads from the near peer to the far one, `buffer` is shared between connections."""
+    def __init__(self, flow: Flow, party: Party, owner: Owner, buffer: ReadBuffer, share: Share) -> None:
+        """`flow` leads from the near peer to the far one. `buffer` is shared between connections, and `share` between
+        those of a peer."""
         self.flow = flow
         self.party = party
         """The end that is not the SBC's: what it uses is limited."""
+        self.share = share
         self.owner = owner
         back = flow._replace(src=flow.dst, sport=flow.dport, dst=flow.src, dport=flow.sport)
         self.near, self.far = Side(self, flow, buffer), Side(self, back, buffer)
@@ -145,13 +147,21 @@ class Side(asyncio.BufferedProtocol):
         self.begun: float | None = None
         """When the message began that is not complete."""
         self._counted = 0  # messages, when the last octets came
+        self._round = 0  # of the peer's `Share`, in which this side was read last
         self.reading = False
         """Whether octets are being read: more messages may follow at once."""
         self.lost = False
         """Whether the socket is closed."""
         limits = self._owner.limits
-        reader = StreamReader(max_size=limits.message_octets)
-        self.direction = Direction(flow, self, self._owner.judge, reader, limits.held_octets)
+        leaves = self._owner.place(flow).direction == "outbound"
+        self.direction = Direction(
+            flow,
+            self,
+            self._owner.judge,
+            StreamReader(max_size=limits.message_octets),
+            limits.held_octets,
+            MAX_SIZE if leaves else limits.message_octets,  # it is the SBC's buffer: others have theirs
+        )
 
     # What asyncio calls.
 
@@ -168,11 +178,14 @@ class Side(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read to."""
-        return self._buffer.portion(self._connection.party.sender)
+        share = self._connection.share
+        self._round = share.turn(self._round)
+        return self._buffer.portion(share.left)
 
     def buffer_updated(self, nbytes: int) -> None:
         """Octets came."""
         self._connection.touched = now = self._owner.monotonic()
+        self._connection.share.take(nbytes)
         self._owner.read(now)
         self.reading = True
         self.direction.feed(self._buffer.received(nbytes))
@@ -244,12 +257,12 @@ class Side(asyncio.BufferedProtocol):
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def write(self, octets: bytes) -> None:
-        """Write to this peer, unless it was told that nothing more comes."""
+        """Write to this peer, unless it was told that nothing more comes, or was found to be gone."""
         if self._connection.closed or self.other.direction.finished:
             return
         if self._transport is None:
             self._early += octets
-        else:
+        elif not self._transport.is_closing():  # asyncio would write a line to the log for each
             self._transport.write(octets)
 
     def end_writing(self) -> None:

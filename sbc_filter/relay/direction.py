@@ -16,12 +16,14 @@ from sbc_filter.errors import MessageError
 from sbc_filter.relay.limits import Limits
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.one_message import ends_for_all, is_framed
-from sbc_filter.sip.stream import Event, FramingFault, KeepAlive, Message, StreamReader
+from sbc_filter.sip.stream import MAX_SIZE, Event, FramingFault, KeepAlive, Message, StreamReader
 
 _OVERHEAD = 512  # octets of the objects around a message that waits
 _CRLF = b"\r\n"
 _GOES_ON = (VerdictKind.ACCEPT, VerdictKind.MODIFY)
 _TLS, _WEB_SOCKET = b"\x16\x03", b"GET "
+_HTTP, _SIP = b"HTTP/", b"SIP/"
+_OTHERS = (b"HEP3", b"MSRP", b"PROXY")
 
 
 class StreamFault(StrEnum):
@@ -30,7 +32,10 @@ class StreamFault(StrEnum):
     TLS = "tls"
     """It begins as TLS does (RFC 8446 §5.1)."""
     WEB_SOCKET = "websocket"
-    """It begins as a WebSocket handshake does (RFC 6455 §1.3, RFC 7118)."""
+    """A message of it is HTTP, as a WebSocket handshake is (RFC 6455 §1.3, RFC 7118): frames may follow."""
+    OTHER = "other-protocol"
+    """A message of it begins as one of MSRP (RFC 4975) or HEP, or as the header of the PROXY protocol. A stack that
+    reads these finds another end, and SIP behind it."""
     SLOW = "slow"
     """A message was not complete in time."""
     INCOMPLETE = "incomplete"
@@ -62,7 +67,7 @@ class Link(Protocol):
         """Whether a stream with this fault passes unread. Counts it."""
 
     def may_expose(self) -> bool:
-        """Whether a message goes on whose body some stack reads as the next messages. Counts it."""
+        """Whether a message goes on whose body, or rest, some stack reads as the next messages. Counts it."""
 
     def observed(self) -> bool:
         """Whether streams are only observed, so that those that cannot be read pass."""
@@ -115,12 +120,15 @@ class Direction:
         judge: Callable[[Passage], None],
         reader: StreamReader | None = None,
         max_held: int = Limits().held_octets,
+        max_size: int = MAX_SIZE,
     ) -> None:
+        """`max_size` is that of a message which goes on, in octets: edits may have made it larger than it came."""
         self.flow = flow
         self._link = link
         self._judge = judge
         self._reader = StreamReader() if reader is None else reader
         self._max_held = max_held
+        self._max_size = max_size
         self._queues: dict[bytes, deque[Passage]] = {}  # of each call with a message that waits
         self._tail = bytearray()  # what is not read, and goes on when nothing waits any more
         self._together: bytearray | None = None  # what goes on while octets are read, in one piece: CRLFs are cheap
@@ -181,10 +189,11 @@ class Direction:
                 return
             if isinstance(event, KeepAlive):
                 self._onward(_CRLF)
-            elif self._first and isinstance(event, Message) and event.data.startswith(_WEB_SOCKET):
-                self._refuse(StreamFault.WEB_SOCKET, b"".join(map(_octets, events[at:])) + self._reader.take())
-                return
             elif isinstance(event, Message):
+                other = _other_protocol(event.data)
+                if other is not None:
+                    self._refuse(other, b"".join(map(_octets, events[at:])) + self._reader.take())
+                    return
                 self._message(event.data)
             else:
                 self._refuse(_named(event.fault, event.data, self._first), event.data + self._reader.rest())
@@ -225,7 +234,7 @@ class Direction:
         if octets and octets is not passage.message and not is_framed(octets):
             self._flush()
             self.reset()  # the peer would read another message than the filter
-        elif octets and not self.closed and not ends_for_all(octets) and not self._link.may_expose():
+        elif octets and not self.closed and not self._ends_for_all(octets) and not self._link.may_expose():
             octets = b""
         passage.settled = True
         if self.closed:
@@ -245,6 +254,10 @@ class Direction:
             del self._queues[passage.call]
             self._finish()
             self._link.progressed()
+
+    def _ends_for_all(self, message: bytes) -> bool:
+        """Whether a message ends for every reader where it ends here, also for one with a buffer of `max_size`."""
+        return len(message) <= self._max_size and ends_for_all(message)
 
     def _onward(self, octets: bytes) -> None:
         if self._together is None:
@@ -317,6 +330,21 @@ def call_id(message: bytes) -> bytes | None:
 def _octets(event: Event) -> bytes:
     """What was read of the stream for it."""
     return _CRLF if isinstance(event, KeepAlive) else event.data
+
+
+def _other_protocol(message: bytes) -> StreamFault | None:
+    """What a message is instead of SIP, if some stack reads that on a SIP port.
+
+    Kamailio skips blanks in front of the first word, and takes what begins with a known version for that version.
+    """
+    line = message[: message.find(b"\r\n")].replace(b"\t", b" ")
+    words = line.strip(b" ").split(b" ")
+    first = words[0].upper()
+    if first.startswith(_OTHERS):
+        return StreamFault.OTHER
+    if first.startswith(_HTTP) or (words[-1].upper().startswith(_HTTP) and not first.startswith(_SIP)):
+        return StreamFault.WEB_SOCKET
+    return None
 
 
 def _named(fault: FramingFault, data: bytes, first: bool) -> AnyFault:

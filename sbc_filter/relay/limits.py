@@ -79,12 +79,14 @@ def to_reset(sizes: Mapping[K, tuple[Sender, int]], most: int) -> list[K]:
     if total <= most:
         return []
     shares: dict[Sender, int] = {}
-    for sender, size in sizes.values():
+    of_sender: dict[Sender, list[K]] = {}  # the largest first
+    for each in sorted(sizes, key=lambda each: -sizes[each][1]):
+        sender, size = sizes[each]
         shares[sender] = shares.get(sender, 0) + size
-    by_size = sorted(sizes, key=lambda each: sizes[each][1])
+        of_sender.setdefault(sender, []).append(each)
     found: list[K] = []
     for sender in sorted(shares, key=lambda each: (each[0], -shares[each])):
-        for each in reversed([each for each in by_size if sizes[each][0] == sender]):
+        for each in of_sender[sender]:
             if total <= most:
                 return found
             found.append(each)

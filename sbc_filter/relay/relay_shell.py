@@ -256,7 +256,7 @@ class RelayShell:
         self._count[counter] += 1
         if is_power_of_two(self._count[counter]):
             what = "passes" if passes else "is not passed on"
-            why = "a message has a body, and a header that some stacks cannot parse"
+            why = "a message has a body and a header that some stacks cannot parse, or outgrew message_octets"
             _LOG.warning("%s to %s over TCP: %s: it %s; %d so far", flow.src, flow.dst, why, what, self._count[counter])
         return passes
 

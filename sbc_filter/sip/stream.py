@@ -33,7 +33,7 @@ _ODD_OCTET = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 # What some stack takes for a Content-Length where no header field begins. Kamailio reads it after the blanks of a
 # folded line and at the start of the message, and with an underscore; others end a line at a control character.
 _LIKE_LENGTH = re.compile(rb"[\0-\x09\x0b\x0c\x0e-\x20\x7f-\xff]*+(?i:content[-_]length|l)[ \t]*+:")
-# eXosip reads the number behind the next colon, whatever stands in between.
+# eXosip reads the number behind the next colon, whatever stands in between; behind a keep-alive also in a start line.
 _LENGTH_AND_MORE = re.compile(rb"(?i:content[-_]length|l)[^A-Za-z0-9.!%*_+`'~:-]")
 _BLANK = bytes(range(0x21))  # JAIN SIP ends the header at a line that has nothing else
 
@@ -58,9 +58,11 @@ class FramingFault(StrEnum):
     LENGTHS_DIFFER = "content-lengths-differ"
     """Two Content-Length fields have different values."""
     LENGTH_FORM = "content-length-form"
-    """A Content-Length is not one number on one line after a plain name: a sign, a fold, a list, too many digits."""
+    """A Content-Length is not one number on one line after a plain name: a sign, a fold, a list, too many digits, a tab
+    in front of the colon."""
     LENGTH_HIDDEN = "content-length-hidden"
-    """Some stack reads a Content-Length where there is no field: in a folded line, or after a control character."""
+    """Some stack reads a Content-Length where there is no field: in a folded line, in the start line, or after a
+    control character."""
 
 
 class Message(NamedTuple):
@@ -218,7 +220,7 @@ def content_length(head: bytes) -> int | FramingFault:
     lines = head.split(b"\r\n")
     if not all(line.strip(_BLANK) for line in lines):
         return FramingFault.BLANK_LINE
-    if _LIKE_LENGTH.match(lines[0]) is not None or _after_control(head):
+    if _LIKE_LENGTH.match(lines[0]) or _LENGTH_AND_MORE.match(lines[0]) or _after_control(head):
         return FramingFault.LENGTH_HIDDEN
     length = -1
     after_length = False
@@ -233,7 +235,7 @@ def content_length(head: bytes) -> int | FramingFault:
         after_length = _is_length(name)
         if after_length:
             number = _NUMBER.fullmatch(value)
-            if number is None or name.rstrip(b" \t").lower() not in _NAMES:
+            if number is None or name.rstrip(b" ").lower() not in _NAMES:  # eXosip sees no length where a tab follows
                 return FramingFault.LENGTH_FORM
             if length not in (-1, int(number[1])):
                 return FramingFault.LENGTHS_DIFFER

@@ -276,6 +276,72 @@ def test_a_websocket_handshake_that_looks_like_a_message() -> None:
     assert (peers.written, peers.events) == (b"", [StreamFault.WEB_SOCKET, "reset"])
 
 
+HTTP = [
+    b"POST / HTTP/1.1",
+    b"GET / HTTP/1.1",
+    b"get\t/\thttp/1.1",
+    b"  GET /  HTTP/1.1  ",
+    b"GET / HTTP/1.1\x0bx",
+    b"GET / HTTP/2",
+    b"HTTP/1.1 101 Switching Protocols",
+]
+
+
+@pytest.mark.parametrize("start", HTTP)
+def test_http_anywhere_in_a_stream_ends_it(start: bytes) -> None:
+    """Kamailio does not look at the method of a WebSocket handshake, and takes one behind other messages."""
+    handshake = start + b"\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n"
+    frames = b"\x81\xfe\x01\x80abcdxyz\r\nl: 0\r\n\r\n"
+    for first, passed in ((b"", b""), (CALL, MARKED)):
+        peers = Peers(make_engine())
+        peers.direction.feed(first + handshake + frames)
+        assert (peers.written, peers.events) == (passed, [StreamFault.WEB_SOCKET, "reset"])
+
+
+_HIDDEN = tcp(invite())
+_MSRP = b"MSRP sip:a@h SIP/2.0" + tcp(follow_up(invite(), "MSRP")).partition(b"SIP/2.0")[2]
+OTHERS = {
+    "PROXY protocol": b"PROXY TCP4 192.0.2.7 192.0.2.1 40000 5060\r\n" + _HIDDEN,
+    "PROXY protocol, blanks behind it": b"PROXY UNKNOWN\r\n \t" + _HIDDEN,
+    "MSRP, a frame that ends in the header": b"MSRP abc SEND\r\nl: 0\r\n-------abc$\r\n" + _HIDDEN,
+    "MSRP, blanks in front": b" \tMSRP abc SEND\r\nl: 0\r\n-------abc$\r\n" + _HIDDEN,
+    "MSRP, a frame that ends at the body of a plain request": _MSRP.replace(
+        b"Content-Length: 0\r\n", b"Content-Length: %d\r\n-------sip:a@h$\r\n" % len(_HIDDEN)
+    )
+    + _HIDDEN,
+    "HEP": b"HEP3\x01\x01\r\nl: 0\r\n" + _HIDDEN,
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_protocol_behind_which_a_stack_reads_sip(name: str) -> None:
+    """All but the last were read by Kamailio 5.6.3, the first two with `tcp_accept_haproxy`."""
+    for first, passed in ((b"", b""), (CALL, MARKED)):
+        peers = Peers(make_engine(REJECT))
+        peers.direction.feed(first + OTHERS[name] + OTHER)
+        assert (peers.written, peers.events) == (passed, [StreamFault.OTHER, "reset"])
+        assert peers.answered == b""
+
+
+def test_where_all_is_observed_another_protocol_passes_from_there_on() -> None:
+    peers = Peers(make_engine())
+    peers.engine.observe(Observation(everything=True))
+    stream = OTHER + OTHERS["PROXY protocol"] + b"\r\n" + CALL[:50]
+    peers.direction.feed(stream)
+    peers.direction.feed(CALL[50:])
+    assert (peers.written, peers.events) == (stream + CALL[50:], [StreamFault.OTHER])
+
+
+@pytest.mark.parametrize(
+    "start", [b"SIP/2.0 503 no answer over HTTP/1.1", b"OPTIONS sip:HTTP/@h SIP/2.0", b"XMSRP sip:a SIP/2.0"]
+)
+def test_sip_that_names_another_protocol(start: bytes) -> None:
+    message = start + tcp(follow_up(invite(), "OPTIONS")).partition(b"SIP/2.0")[2]
+    peers = Peers(make_engine())
+    peers.direction.feed(message)
+    assert (peers.written, peers.events) == (message, [])
+
+
 def test_a_fault_behind_a_message_leaves_that_message() -> None:
     """What looks like TLS there is not TLS: the stream began with SIP."""
     peers = Peers(make_engine())

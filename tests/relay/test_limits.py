@@ -1,6 +1,6 @@
 """What one sender, and all of them, may use."""
 
-from sbc_filter.relay.limits import Senders, to_reset
+from sbc_filter.relay.limits import Sender, Senders, to_reset
 
 
 def test_connections_are_counted_by_sender() -> None:
@@ -35,3 +35,20 @@ def test_senders_of_no_trunk_give_way_first() -> None:
     assert to_reset(sizes, 90) == [3]
     assert to_reset(sizes, 70) == [3, 2]
     assert to_reset(sizes, 60) == [3, 2, 1]
+
+
+class Counted(dict[int, tuple[Sender, int]]):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def __getitem__(self, each: int) -> tuple[Sender, int]:
+        self.asked += 1
+        return super().__getitem__(each)
+
+
+def test_the_work_is_linear_in_the_senders() -> None:
+    """No message is handled meanwhile."""
+    sizes = Counted({each: ((False, str(each)), 1) for each in range(500)})
+    assert len(to_reset(sizes, 0)) == 500
+    assert sizes.asked <= 4 * 500

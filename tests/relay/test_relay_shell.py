@@ -15,7 +15,7 @@ from functools import partial
 from time import monotonic
 
 import pytest
-from support.calls import LAB, NOW, VERIFY, added, follow_up, identity, invite, make_engine, pai, response
+from support.calls import LAB, NOW, SIGN, VERIFY, added, follow_up, identity, invite, make_engine, pai, response
 from support.clock import FakeTime
 from support.waiting import LONG, eventually
 
@@ -26,6 +26,7 @@ from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict
 from sbc_filter.relay.connection import Side
 from sbc_filter.relay.direction import Passage
 from sbc_filter.relay.limits import Limits
+from sbc_filter.relay.read_buffer import SIZE
 from sbc_filter.relay.relay_shell import RelayShell
 
 PEER, SBC, FAR = "127.0.0.2", "127.0.0.1", "127.0.0.3"
@@ -311,6 +312,19 @@ def test_a_reset_is_passed_on(sent: bytes) -> None:
         assert count(made, "relay-resets") == 2
 
 
+def test_responses_to_a_peer_that_is_gone_write_no_lines_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with relayed(make_engine(REJECT, sbc=[SBC])) as made:
+        near, far = made.connect()
+        sent = threading.Event()
+        made.shell.soon(lambda: assert_is_set(sent))
+        near.sendall(b"".join(tcp(invite(number=number)) for number in range(20)))
+        send_reset(near)
+        sent.set()
+        assert is_reset(far)
+        assert count(made, "relay-messages") == 20
+    assert [record.getMessage() for record in caplog.records] == []
+
+
 def test_messages_go_on_without_waiting_for_acknowledgements() -> None:
     """Otherwise a message waits for that of the one before it, which the peer may delay for 40 ms."""
     with relayed() as made:
@@ -414,6 +428,34 @@ def test_a_peer_that_does_not_read_stops_the_other() -> None:
 def _goes_on(peer: socket.socket) -> bool:
     """Whether the relay takes more within a while."""
     return bool(select.select([], [peer], [], 0.5)[1])
+
+
+def test_a_peer_with_many_busy_connections_does_not_keep_others_waiting() -> None:
+    """They are read as if it had one, however many they are."""
+    with relayed() as made:
+        busy = [made.connect()[0] for _ in range(40)]
+        other = made.opened.enter_context(socket.create_connection(made.address, LONG, ("127.0.0.9", 0)))
+        far = made.opened.enter_context(made.server.accept()[0])
+        assert eventually(partial(counted, made, "relay-connections", 41))
+        read, received, sent = [], made.shell._acceptor._buffer.received, threading.Event()
+
+        def noted(count: int) -> bytes:
+            read.append(received(count))
+            return read[-1]
+
+        made.shell._acceptor._buffer.received = noted  # type: ignore[method-assign]
+        made.shell.soon(lambda: assert_is_set(sent))
+        for each in busy:
+            each.sendall(b"\r\n" * 2048)
+        other.sendall(OPTIONS)
+        sent.set()
+        assert exactly(far, OPTIONS) == OPTIONS
+        before = read[: read.index(OPTIONS)]
+        assert len(before) >= len(busy)
+        assert sum(map(len, before)) <= 3 * SIZE
+        assert eventually(lambda: sum(map(len, read)) == len(busy) * 4096 + len(OPTIONS))
+        assert set(made.shell._acceptor._shares) == {PEER, "127.0.0.9"}
+    assert made.shell._acceptor._shares == {}
 
 
 def test_too_many_connections_of_one_peer() -> None:
@@ -539,14 +581,31 @@ def test_too_many_octets_cost_the_peer_that_has_most() -> None:
 
 
 def test_a_message_of_more_octets_than_the_sbc_takes() -> None:
-    with relayed(limits=Limits(message_octets=len(CALL))) as made:
+    with relayed(limits=Limits(message_octets=len(MARKED))) as made:
         near, far = made.connect()
         near.sendall(CALL)
         assert exactly(far, MARKED) == MARKED
-        near.sendall(CALL.replace(b"Content-Length: 0", b"Content-Length: 1") + b"a")
+        near.sendall(MARKED.replace(b"Content-Length: 0", b"Content-Length: 1") + b"a")
         assert is_reset(near)
         assert is_reset(far)
         assert count(made, "relay-fault.message-too-large") == 1
+
+
+def test_a_call_that_the_filter_makes_larger_than_the_sbc_takes() -> None:
+    """PJSIP would look for the next message behind the octets that fill its buffer."""
+    with relayed(limits=Limits(message_octets=len(MARKED) - 1)) as made:
+        near, far = made.connect()
+        near.sendall(CALL + OPTIONS)
+        assert exactly(far, OPTIONS) == OPTIONS
+        assert count(made, "relay-exposed-bodies") == 1
+
+
+def test_a_call_of_the_sbc_may_become_larger_than_the_sbc_takes() -> None:
+    with relayed(make_engine(SIGN, sbc=[PEER]), limits=Limits(message_octets=len(tcp(invite())))) as made:
+        near, far = made.connect()
+        near.sendall(tcp(invite()))
+        assert b"\r\nIdentity: " in until(far, b"\r\n\r\n")
+        assert count(made, "relay-exposed-bodies") == 0
 
 
 def test_a_stop_finishes_what_has_begun() -> None:

@@ -62,7 +62,7 @@ def test_keep_alives_of_rfc_5626() -> None:
         (b"Content-Length: 3", 3),
         (b"content-LENGTH:3", 3),
         (b"l: 3", 3),
-        (b"L \t:\t 3 \t", 3),
+        (b"L  :\t 3 \t", 3),
         (b"Content-Length: 0000000003", 3),
         (b"Content-Length: 0", 0),
         (b"Content-Length: 3\r\nX: a\r\n b\r\nl: 03", 3),  # the same value twice
@@ -114,12 +114,16 @@ REFUSED: list[tuple[FramingFault, bytes]] = [
     (FramingFault.LENGTH_FORM, head(b"%256c: 3", b"l: 3")),
     (FramingFault.LENGTH_FORM, head(b"\x80l: 3", b"l: 3")),
     (FramingFault.LENGTH_FORM, head(b"l\x0b: 3")),
+    (FramingFault.LENGTH_FORM, head(b"l\t: 3")),  # eXosip: none
+    (FramingFault.LENGTH_FORM, head(b"Content-Length \t: 3")),
     (FramingFault.LENGTH_HIDDEN, head(b"Subject: a", b" Content-Length: 9", b"l: 3")),  # Kamailio: 9
     (FramingFault.LENGTH_HIDDEN, head(b"Subject: a", b"\t \xa0l :9", b"l: 3")),
     (FramingFault.LENGTH_HIDDEN, head(b"Subject: a", b" content_length: 3", b"l: 3")),
     (FramingFault.LENGTH_HIDDEN, head(b"Subject: a\x0bl: 9", b"l: 3")),  # a line end for some
     (FramingFault.LENGTH_HIDDEN, head(b"Subject: a\x7f\x01 Content-Length\t: 9", b"l: 3")),
     (FramingFault.LENGTH_HIDDEN, b"l: 9\r\nl: 3\r\n\r\n"),  # Kamailio: 9
+    (FramingFault.LENGTH_HIDDEN, b"L sip:9@a SIP/2.0\r\nl : 3\r\n\r\n"),  # eXosip, behind a CRLF: 9
+    (FramingFault.LENGTH_HIDDEN, b"content-length sip:9@a SIP/2.0\r\nContent-Length : 3\r\n\r\n"),
     (FramingFault.BLANK_LINE, head(b"l: 3", b" ")),  # JAIN SIP: the header ends here
     (FramingFault.BLANK_LINE, head(b"\t\x01 ", b"l: 3")),
     (FramingFault.BLANK_LINE, b" \r\n" + head(b"l: 3")),

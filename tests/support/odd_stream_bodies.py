@@ -16,6 +16,8 @@ def between() -> Iterator[tuple[str, bytes]]:
         b"EHLO a\r\n", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", b"\x80\x2e\x01\x03\x01",
         b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\x81\x05hello", b"\x05\x01\0",
         b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: sip\r\nContent-Length: 0\r\n\r\n",
+        b"MSRP abc SEND\r\nl: 0\r\n-------abc$\r\n", b" MSRP sip:a SIP/2.0\r\nl: 0\r\n-------sip:a$\r\n",
+        b"POST / HTTP/1.1\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n", b"HEP3\x01\x01\r\nl: 0\r\n",
         b"\0\x01\0\0!\x12\xa4B" + bytes(12), b"\0\x01\0\x08!\x12\xa4B" + bytes(20), b"$\0\0\x0c" + bytes(12),
         b"<?xml?>", b"SIP/2.0\r\n", b"INVITE ", b"X: y\r\n\r\n", b"l: 0\r\n\r\n", b"X\r\nl: 0\r\n\r\n",
         b"X Y Z\r\nContent-Length: 4\r\n\r\nabcd", b"OPTIONS sip:a SIP/2.0\r\nl: 0\r\n\r\n",

@@ -88,7 +88,7 @@ class StreamFilter:
         """What a new connection passes on of these segments."""
         link = _Link()
         reader = StreamReader(max_size=self._largest)
-        direction = Direction(_FLOW, link, lambda passage: self._judge(passage, link), reader)
+        direction = Direction(_FLOW, link, lambda passage: self._judge(passage, link), reader, max_size=self._largest)
         link.direction = direction
         for piece in pieces:
             if not direction.closed:
