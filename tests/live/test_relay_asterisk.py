@@ -14,7 +14,7 @@ import pytest
 from support import calls
 from support.asterisk import Asterisk, asterisk, missing
 from support.netns import ADDRESSES, LIVE, bracketed, endpoint, eventually
-from support.relayed_calls import MARKED, answered, arriving, assert_signed, configured, message, over_tcp
+from support.relayed_calls import MARKED, PAI, answered, arriving, assert_signed, configured, message, over_tcp
 from support.relaying import connected
 from support.runs import asked, started
 from support.waiting import LONG
@@ -89,6 +89,8 @@ exten = _[+0-9]!,1,Set(CONNECTEDLINE(name,i)=${PJSIP_HEADER(read,P-Asserted-Iden
 [leaving]
 exten = _[+0-9]!,1,Dial(PJSIP/${EXTEN}@carrier)
 """
+BUFFER = 65_535
+"""Octets of a message that Asterisk takes."""
 SEEN = f'\r\nP-Asserted-Identity: "{MARKED}" <sip:+{calls.CALLER}@'.encode()
 
 
@@ -273,3 +275,32 @@ def test_keep_alives_and_options(stage: Stage) -> None:
         near.sendall(b"\r\n\r\n" + over_tcp(calls.invite(number=3)).replace(b"INVITE", b"OPTIONS"))
         assert message(stream).startswith(b"SIP/2.0 200 OK\r\n")
         assert stream.read(4) == b"\r\n\r\n"
+
+
+def test_a_call_that_outgrows_the_buffer_of_asterisk(stage: Stage) -> None:
+    """Asterisk reads on behind the octets that fill its buffer. With the mark of the filter a call is larger: its end
+    would be the start of another INVITE, and the OPTIONS that follows the rest. That call never begins.
+    """
+    before = stage.asterisk.calls()
+    added = len(f"P-Asserted-Identity: {MARKED}\r\n")
+    start = f"INVITE sip:+{calls.CALLED}@{calls.SBC} SIP/2.0\r\nX-Rest: ".ljust(added, "x")
+    large = filling(stage.made, 41, start)
+    mark = f"P-Asserted-Identity: {MARKED}".replace(calls.CALLER, "19005550123")
+    options = over_tcp(calls.invite(mark, number=42)).replace(b"INVITE", b"OPTIONS", 1)
+    with connected(stage.lab, "carrier", stage.sbc, stage.version) as near, near.makefile("rb") as stream:
+        near.sendall(large + options + stage.arriving(43))
+        completed(near, stream, {43})
+    assert stage.asterisk.calls() == before + 1
+
+
+def filling(made: Laboratory, number: int, end: str) -> bytes:
+    """An INVITE with a token that fills the buffer, without P-Asserted-Identity; its body has this end."""
+
+    def with_body(octets: int) -> bytes:
+        body = end.rjust(octets, "x")
+        return arriving(made, number, "Content-Type: text/plain", body=body).replace(f"{PAI}\r\n".encode(), b"")
+
+    made_up = with_body(BUFFER - 1000)  # whose Content-Length has as many digits
+    large = with_body(2 * BUFFER - 1000 - len(made_up))
+    assert len(large) == BUFFER
+    return large
