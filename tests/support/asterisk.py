@@ -11,7 +11,8 @@ from pathlib import Path
 from sbc_filter.lab.namespaces import Lab
 from support.waiting import LONG, eventually
 
-_TREE = Path(__file__).parent.parent.parent / "build" / "asterisk" / "tree"
+_MADE = Path(__file__).parent.parent.parent / "build" / "asterisk"
+_TREE = _MADE / "tree"
 # What a trunk over SIP takes. With all of its modules it would also read the configuration of each, and start slowly.
 _MODULES = """
     bridge_simple chan_pjsip codec_ulaw func_callerid pbx_config res_clioriginate res_pjproject res_pjsip
@@ -24,7 +25,7 @@ _FOLDERS = ("astetcdir", "astdbdir", "astlogdir", "astrundir", "astspooldir")
 
 def missing() -> str | None:
     """Why there is no Asterisk here, None when there is one."""
-    if shutil.which("asterisk") or (_TREE / "usr/sbin/asterisk").exists():
+    if shutil.which("asterisk") or (_MADE / "wanted").exists():  # which is written when the tree is complete
         return None
     return "needs asterisk; `make asterisk` gets one"
 
