@@ -4,6 +4,7 @@
 # make soak   half an hour of calls through two workers: memory, descriptors, every packet's verdict
 # make fuzz   throws mutants, signed hostile claims and random bytes at it; independent judges look at what leaves
 # make differential  shows odd messages and streams that pass to SIP stacks, and what they see that they should not
+# make asterisk  passes calls through the relay to a real Asterisk and back
 # make mutants changes the product in one place at a time, and shows which changes no test notices
 # make deb    installs what the build needs, then builds the Debian package into build/deb
 # make deb-test  tries it in fresh Debian trees, booted as well
@@ -108,6 +109,13 @@ differential:
 	@.ci/bootstrap.sh differential
 	@$(BIN)/python tests/differential.py --count $(or $(COUNT),200000) $(DIFFERENTIAL)
 	@$(BIN)/python tests/differential_tcp.py --count $(or $(STREAMS),20000) $(DIFFERENTIAL_TCP)
+
+# Only some releases have a package of it: the Asterisk of this host, or else one in a tree of Debian sid.
+.PHONY: asterisk
+asterisk:
+	@.ci/bootstrap.sh asterisk
+	@command -v asterisk >/dev/null || debian/tree.sh build/asterisk sid asterisk
+	$(BIN)/pytest -q tests/live/test_relay_asterisk.py
 
 # A sample of each module; MUTANTS="--all stir", MUTANTS="--at sbc_filter/stir/path.py:70"
 .PHONY: mutants

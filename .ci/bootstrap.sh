@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what one target of the Makefile needs and this Debian or Ubuntu host lacks: system packages, then (for demo,
-# test, differential and deb-test) a virtual environment in .venv. For differential also build/judges/node_modules.
-#   bootstrap.sh demo | test | differential | deb | deb-test | deb-fresh
+# test, differential, asterisk and deb-test) a virtual environment in .venv. For differential also
+# build/judges/node_modules.
+#   bootstrap.sh demo | test | differential | asterisk | deb | deb-test | deb-fresh
 #   bootstrap.sh list TARGET    prints the packages that the target needs, and installs nothing
 set -eu
 cd "$(dirname "$0")/.."
@@ -22,6 +23,7 @@ test="$demo, tshark, procps, curl, strace, util-linux, kamailio-secsipid-modules
  systemd, passwd, chromium"
 stacks="pkg-config, libosip2-dev, libsofia-sip-ua-dev, libre-dev, libnet-sip-perl, nodejs, npm"
 differential="$test, $stacks"
+asterisk="$test, debootstrap, debian-archive-keyring"
 deb_test="$test, lintian, debootstrap, systemd-container"
 deb_fresh="git, debootstrap"
 
@@ -34,11 +36,12 @@ case "${1:-}" in
 demo) needs="$demo" extra="" ;;
 test) needs="$test" extra="[test]" ;;
 differential) needs="$differential" extra="[test]" ;;
+asterisk) needs="$asterisk" extra="[test]" ;;
 deb) needs="$deb" extra=none ;;
 deb-test) needs="$deb_test" extra="[test]" ;;
 deb-fresh) needs="$deb_fresh" extra=none ;;
 *)
-    echo "usage: $0 [list] demo|test|differential|deb|deb-test|deb-fresh" >&2
+    echo "usage: $0 [list] demo|test|differential|asterisk|deb|deb-test|deb-fresh" >&2
     exit 2
     ;;
 esac

@@ -38,11 +38,12 @@ def test_each_target_installs_what_it_needs_and_no_more() -> None:
     assert not only_tests & (needs("deb") | needs("test") | needs("demo"))
     assert not {each for target in ("demo", "test") for each in needs(target) if each.startswith("debhelper")}
     assert needs("deb-fresh") == {"git", "debootstrap"}
+    assert needs("asterisk") - needs("test") == {"debootstrap", "debian-archive-keyring"}
     stacks = {"libosip2-dev", "libsofia-sip-ua-dev", "libre-dev", "libnet-sip-perl", "pkg-config", "nodejs", "npm"}
     assert needs("differential") - needs("test") == stacks
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "differential", "deb", "deb-test", "deb-fresh"])
+@pytest.mark.parametrize("target", ["demo", "test", "differential", "asterisk", "deb", "deb-test", "deb-fresh"])
 def test_the_makefile_asks_for_the_packages_of_its_target(target: str) -> None:
     recipe = re.findall(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)[0]
     assert recipe.startswith(f"\t@.ci/bootstrap.sh {target}\n")

@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 from support import calls
 from support.netns import ADDRESSES, LIVE, bracketed, endpoint, eventually
+from support.relayed_calls import MARKED, answered, arriving, assert_signed, configured, message, over_tcp
 from support.relaying import connected
 from support.runs import asked, started
 from support.waiting import LONG
 
-from sbc_filter.certificates.source import certificate_path
-from sbc_filter.lab.certificate_maker import X5U, Laboratory, Maker, key_pem, pem
+from sbc_filter.lab.certificate_maker import Laboratory, Maker
 from sbc_filter.lab.namespaces import Lab
 
 pytestmark = [*LIVE, pytest.mark.skipif(shutil.which("kamailio") is None, reason="needs kamailio")]
@@ -54,9 +52,7 @@ request_route {
     exit;
 }
 """
-RULES = calls.VERIFY + '[rule.on]\nno-identity = "reject"\n' + calls.SIGN
-PAI = f"P-Asserted-Identity: <sip:+{calls.CALLER}@carrier.example>"
-SEEN = f"X-Seen: <sip:+{calls.CALLER};verstat=TN-Validation-Passed@carrier.example>\r\n".encode()
+SEEN = f"X-Seen: {MARKED}\r\n".encode()
 
 
 @dataclass
@@ -74,9 +70,7 @@ class Stage:
         return ADDRESSES[self.host][self.version]
 
     def arriving(self, number: int) -> bytes:
-        """An INVITE with a token of its own."""
-        claims = calls.claims(iat=int(time.time()), origid=f"4437c7eb-8f7a-4f0e-a863-{number:012}")
-        return over_tcp(calls.invite(calls.identity(claims, key=self.made.leaf.key), PAI, number=number))
+        return arriving(self.made, number)
 
 
 @pytest.fixture(
@@ -104,40 +98,6 @@ def stage(request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.Tem
     finally:
         kamailio.terminate()
         kamailio.wait(LONG)
-
-
-def configured(folder: Path, made: Laboratory, sbc: str) -> Path:
-    """The file of a filter that verifies and signs over TCP."""
-    for name in ("rules", "certificates"):
-        (folder / name).mkdir()
-    certificate_path(folder / "certificates", X5U).write_bytes(made.chain)
-    (folder / "rules" / "all.toml").write_text(RULES)
-    (folder / "root.pem").write_bytes(pem(made.root.certificate))
-    (folder / "ours.key").write_bytes(key_pem(made.leaf.key))
-    (folder / "ours.key").chmod(0o600)
-    (folder / "ours.pem").write_bytes(made.chain)
-    (folder / "c.toml").write_text(
-        f'[network]\nsbc = ["{sbc}"]\n[relay]\nenabled = true\n[queue]\nworkers = 2\n[trust]\nanchors = ["root.pem"]\n'
-        '[certificates]\ndirectory = "certificates"\n'
-        f'[credentials.ours]\nkey = "ours.key"\ncertificate = "ours.pem"\nx5u = "{X5U}"\n'
-    )
-    return folder / "c.toml"
-
-
-def over_tcp(message: bytes) -> bytes:
-    return message.replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP")
-
-
-def message(stream: BinaryIO) -> bytes:
-    """The next one of a connection."""
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        line = stream.readline()
-        assert line, head
-        head += line
-    length = re.search(rb"\r\nContent-Length: *(\d+)\r\n", head)
-    assert length is not None, head
-    return head + stream.read(int(length[1]))
 
 
 def test_calls_that_arrive(stage: Stage) -> None:
@@ -189,25 +149,9 @@ def test_calls_that_leave(stage: Stage) -> None:
             arrived = message(stream)
             assert arrived.startswith(b"INVITE ")
             assert arrived.endswith(b"\r\n\r\n" + b"x" * 6000)
-            assert_signed(stage, arrived)
-            accepted.sendall(busy(arrived))
+            assert_signed(stage.made, arrived)
+            accepted.sendall(answered(arrived, "486 Busy Here"))
             assert message(stream).startswith(b"ACK ")
             while not (response := phone.recv(70000)).startswith(b"SIP/2.0 486 Busy Here\r\n"):
                 assert response.startswith(b"SIP/2.0 100 "), response
-            phone.sendto(calls.follow_up(invite, "ACK", "busy"), (stage.sbc, PORT))
-
-
-def assert_signed(stage: Stage, arrived: bytes) -> None:
-    (token,) = re.findall(rb"\r\nIdentity: ([^;]+);", arrived)
-    key = stage.made.leaf.certificate.public_key()
-    assert isinstance(key, ec.EllipticCurvePublicKey)
-    claims = jwt.decode(token, key, algorithms=["ES256"])
-    assert (claims["orig"], claims["dest"]) == ({"tn": calls.CALLER}, {"tn": [calls.CALLED]})
-
-
-def busy(invite: bytes) -> bytes:
-    """The response of the carrier."""
-    names = (b"Via:", b"From:", b"Call-ID:", b"CSeq:")
-    lines = [line for line in invite.split(b"\r\n") if line.startswith(names)]
-    (to,) = re.findall(rb"\r\n(To: [^\r]+)", invite)
-    return b"\r\n".join([b"SIP/2.0 486 Busy Here", *lines, to + b";tag=busy", b"Content-Length: 0", b"", b""])
+            phone.sendto(calls.follow_up(invite, "ACK", "carrier"), (stage.sbc, PORT))
