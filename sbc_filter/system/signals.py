@@ -27,15 +27,19 @@ def raising() -> Iterator[None]:
     Ignored signals stay ignored (`nohup`, jobs in the background of a shell).
 
     Python discards an exception that is raised in a finalizer or in the callback of a weak reference, as its import
-    system has them. Such a signal is sent again.
+    system has them. Such a signal is sent again, and so is one that comes while that is arranged.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in ENDING}
     caught = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    discarding = False
 
     def end(number: int, _: FrameType | None) -> None:
+        if discarding:
+            send_again(number)
+            return
         for each in caught:
             signal.signal(each, signal.SIG_IGN)
         raise Interrupted(number)
@@ -44,8 +48,14 @@ def raising() -> Iterator[None]:
         if not isinstance(unraisable.exc_value, Interrupted):
             hook(unraisable)
             return
+        nonlocal discarding
+        discarding = True
         listen()
-        threading.Timer(_AGAIN, os.kill, (os.getpid(), unraisable.exc_value.number)).start()
+        send_again(unraisable.exc_value.number)
+        discarding = False
+
+    def send_again(number: int) -> None:
+        threading.Timer(_AGAIN, os.kill, (os.getpid(), number)).start()
 
     def listen() -> None:
         for each in caught:

@@ -45,6 +45,19 @@ def test_a_signal_in_a_finalizer_is_not_lost() -> None:
         wait_after_a_finalizer()
 
 
+def test_nor_is_one_that_comes_while_it_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a busy machine, where the time until then is over before the timer has been started."""
+
+    class Busy(threading.Timer):
+        def start(self) -> None:
+            monkeypatch.undo()
+            self.function(*self.args)
+
+    monkeypatch.setattr(threading, "Timer", Busy)
+    with pytest.raises(Interrupted):
+        wait_after_a_finalizer()
+
+
 class Broken:
     def __del__(self) -> None:
         raise ValueError("of a finalizer")
