@@ -15,7 +15,7 @@ from sbc_filter.engine.verdict import Party
 from sbc_filter.relay.direction import AnyFault, Direction, Passage
 from sbc_filter.relay.limits import Limits
 from sbc_filter.relay.read_buffer import ReadBuffer, Share
-from sbc_filter.sip.stream import MAX_SIZE, StreamReader
+from sbc_filter.sip.stream import StreamReader
 
 _PROBES = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 20), (socket.TCP_KEEPCNT, 3))  # seconds, and how many
 _RESET, _LINGER = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)  # struct linger: whether, and for how many seconds
@@ -159,7 +159,7 @@ class Side(asyncio.BufferedProtocol):
             self._owner.judge,
             StreamReader(max_size=limits.message_octets),
             limits.held_octets,
-            MAX_SIZE if leaves else limits.message_octets,  # it is the SBC's buffer: others have theirs
+            None if leaves else limits.message_octets,
         )
 
     # What asyncio calls.

@@ -120,9 +120,10 @@ class Direction:
         judge: Callable[[Passage], None],
         reader: StreamReader | None = None,
         max_held: int = Limits().held_octets,
-        max_size: int = MAX_SIZE,
+        max_size: int | None = MAX_SIZE,
     ) -> None:
-        """`max_size` is that of a message which goes on, in octets: edits may have made it larger than it came."""
+        """`max_size` is that of a message which goes on to the SBC, in octets: edits may have made it larger than it
+        came. It is None for what leaves the SBC: how others find the end of that is not guarded."""
         self.flow = flow
         self._link = link
         self._judge = judge
@@ -257,7 +258,7 @@ class Direction:
 
     def _ends_for_all(self, message: bytes) -> bool:
         """Whether a message ends for every reader where it ends here, also for one with a buffer of `max_size`."""
-        return len(message) <= self._max_size and ends_for_all(message)
+        return self._max_size is None or (len(message) <= self._max_size and ends_for_all(message))
 
     def _onward(self, octets: bytes) -> None:
         if self._together is None:

@@ -384,6 +384,16 @@ def test_a_message_whose_body_some_stack_reads_as_messages_is_not_passed_on() ->
         assert (count(made, "relay-exposed-bodies"), count(made, "relay-refused-streams")) == (1, 0)
 
 
+def test_what_the_sbc_sends_goes_on_whoever_could_not_parse_it() -> None:
+    """A response has the tag of the caller, whose device may be odd."""
+    answered = OPTIONS.replace(b"Content-Length: 0", b"no colon\r\nContent-Length: 4") + b"body"
+    with relayed() as made:
+        near, far = made.connect()
+        far.sendall(answered + OPTIONS)
+        assert exactly(near, answered + OPTIONS) == answered + OPTIONS
+        assert count(made, "relay-exposed-bodies") == 0
+
+
 def test_a_stream_that_cannot_be_read_where_all_is_observed() -> None:
     engine = make_engine(sbc=[SBC])
     engine.observe(Observation(everything=True))
