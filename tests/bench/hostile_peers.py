@@ -2,12 +2,12 @@
 
     PYTHONPATH=build/compiled python tests/bench/hostile_peers.py        (as root: it builds hosts)
 
-`sbc-filter run` with one relay process, which gives a peer 5 seconds for a message, and starts again for each kind. 200
-honest calls a second are verified over 10 connections, alone and then next to the hostile peers. These are a process of
-their own, and replace each connection that the relay resets. They have five addresses, as the relay allows one address
-256 connections. Memory is what the kernel accounts to the relay process (VmRSS): before the hostile peers come, and at
-most while they are there. CPU is what the relay process takes of one processor; unlike p99, it does not depend on what
-else the machine does. Each figure is the median of the rounds.
+`sbc-filter run` with one relay process, which gives a peer 5 seconds for a message, and starts again for each kind.
+200 honest calls a second are verified over 10 connections, alone and then next to the hostile peers. These are a
+process of their own, last as long as the calls, and replace each connection that the relay resets. They have five
+addresses, as the relay allows one address 256 connections. Memory is what the kernel accounts to the relay process
+(VmRSS): before the hostile peers come, and at most while they are there. CPU is what the relay process takes of one
+processor; unlike p99, it does not depend on what else the machine does. Each figure is the median of the rounds.
 """
 
 import statistics
@@ -127,10 +127,11 @@ def _measured(lab: Lab, agent: Agent, kind: Kind) -> Measured:
             before, memory = asked(file)["counters"], Memory(pid)
             log = Path(folder) / "hostile"
             with memory.watched(), log.open("wb") as out:
-                words = (sys.executable, str(hostile_peers.__file__), kind.name, str(SECONDS))
+                words = (sys.executable, str(hostile_peers.__file__), kind.name)
                 hostile = lab.start("carrier", *words, log=out)
                 assert eventually(lambda: b"begun" in log.read_bytes())
                 beside = _honest(lab, agent, pid, 200_000)
+                hostile.terminate()
                 hostile.wait(LONG)
             count = int(log.read_text().split()[-1])
             after = asked(file)["counters"]

@@ -1,16 +1,18 @@
 """Peers that open TCP connections to make work or to take memory, and never send a message that can be read.
 
-    python hostile_peers.py KIND SECONDS
+    python hostile_peers.py KIND
 
-It prints that it has begun, and at the end the number of connections.
+It prints that it has begun, goes on until SIGTERM, and prints the number of connections.
 """
 
 import contextlib
 import heapq
 import itertools
+import signal
 import socket
 import struct
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -19,10 +21,12 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from support.bench_calls import CORE, call
+from support.waiting import LONG
 
 ADDRESSES = [f"192.0.2.{100 + at}" for at in range(5)]
 """Of the carrier, in turn for the connections of a hostile peer."""
 _RESET = struct.pack("ii", 1, 0)
+_BEGUN, _TOGETHER = time.monotonic(), 6.0  # seconds until those connections end that end together
 _HEAD, _BODY = call(0xFFFFFFFF, signed=False).split(b"Content-Length")[0], b"v=0\r\n" * 20
 
 Steps = Generator[float, None, None]
@@ -69,6 +73,12 @@ def idle(opened: socket.socket, _number: int) -> Steps:
     yield from _waiting(opened)
 
 
+def together(_opened: socket.socket, _number: int) -> Steps:
+    """Nothing, until all of them end in the same moment. Those that replace them stay."""
+    left = _BEGUN + _TOGETHER - time.monotonic()
+    yield left if left > 0 else LONG
+
+
 def reset(opened: socket.socket, _number: int) -> Steps:
     """Half a message, then a reset."""
     opened.send(_HEAD)
@@ -81,18 +91,18 @@ KINDS = (
     Kind("wrong Content-Length", 200, 100, wrong_length),
     Kind("1 octet a second", 200, 100, slow),
     Kind("1,000 idle connections", 1000, 250, idle),
+    Kind("1,000 that end at once", 1000, 250, together),
     Kind("reset in mid-message", 200, 100, reset),
 )
 
 
-def attack(kind: Kind, seconds: float) -> int:
-    """Keep as many connections as this kind has for so many seconds; how many there were. Those that end, also by a
+def attack(kind: Kind, over: threading.Event) -> int:
+    """Keep as many connections as this kind has until it is `over`; how many there were. Those that end, also by a
     reset of the relay, are replaced."""
-    end = time.monotonic() + seconds
     numbers = itertools.count()
     due: list[tuple[float, int, Steps]] = []
     now, next_opening = time.monotonic(), time.monotonic()
-    while now < end:
+    while not over.is_set():
         if next_opening <= now and len(due) < kind.connections:
             number = next(numbers)
             heapq.heappush(due, (now, number, _connection(kind, number)))
@@ -128,6 +138,8 @@ def _waiting(opened: socket.socket) -> Steps:
 
 
 if __name__ == "__main__":
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
     print("begun", flush=True)
     (chosen,) = (kind for kind in KINDS if kind.name == sys.argv[1])
-    print(attack(chosen, float(sys.argv[2])))
+    print(attack(chosen, ended))
