@@ -25,6 +25,8 @@ from typing import IO, Self
 from sbc_filter.errors import EnvironmentFault
 
 _CLONE_NEWNET = 0x40000000
+# Seconds for a command. The kernel adds and removes hosts one after another; a busy machine takes more than 30 s.
+_PATIENCE = 120.0
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _SERIAL = itertools.count()
 
@@ -130,7 +132,7 @@ class Lab:
         finally:
             os.close(home)
 
-    def run(self, host: str, *command: str, stdin: bytes = b"", timeout: float = 30.0) -> str:
+    def run(self, host: str, *command: str, stdin: bytes = b"", timeout: float = _PATIENCE) -> str:
         """Run a command to its end and return its standard output; raises `EnvironmentFault` if it fails."""
         with self.inside(host):
             return _run(command, stdin, timeout)
@@ -161,7 +163,7 @@ class Lab:
 
 
 def _ip(*arguments: str) -> None:
-    _run(("ip", *arguments), b"", 30.0)
+    _run(("ip", *arguments), b"", _PATIENCE)
 
 
 def _run(command: tuple[str, ...], stdin: bytes, timeout: float) -> str:
