@@ -14,9 +14,24 @@ import pytest
 from support import calls
 from support.asterisk import Asterisk, asterisk, missing
 from support.netns import ADDRESSES, LIVE, bracketed, endpoint, eventually
-from support.relayed_calls import MARKED, PAI, answered, arriving, assert_signed, configured, message, over_tcp
+from support.relayed_calls import (
+    MARKED,
+    PAI,
+    SEGMENTS,
+    Place,
+    answered,
+    arriving,
+    assert_all_relayed,
+    assert_busy_here,
+    assert_signed,
+    at_each_place,
+    configured,
+    message,
+    over_tcp,
+    send_in_pieces,
+)
 from support.relaying import connected
-from support.runs import asked, started
+from support.runs import started
 from support.waiting import LONG
 
 from sbc_filter.lab.certificate_maker import Laboratory, Maker
@@ -95,22 +110,10 @@ SEEN = f'\r\nP-Asserted-Identity: "{MARKED}" <sip:+{calls.CALLER}@'.encode()
 
 
 @dataclass
-class Stage:
+class Stage(Place):
     """Asterisk and the filter, both at work."""
 
-    lab: Lab
-    host: str
-    version: int
-    made: Laboratory
     asterisk: Asterisk
-
-    @property
-    def sbc(self) -> str:
-        return ADDRESSES[self.host][self.version]
-
-    @property
-    def carrier(self) -> str:
-        return ADDRESSES["carrier"][self.version]
 
     def offer(self) -> tuple[str, str]:
         """A header and a body that offer audio at the address of the carrier."""
@@ -123,11 +126,7 @@ class Stage:
         return arriving(self.made, number, header, body=body)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[(host, version) for host in ("sbc", "core") for version in (4, 6)],
-    ids=lambda param: f"{param[0]}-v{param[1]}",
-)
+@at_each_place
 def stage(request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     (host, version), folder = request.param, tmp_path_factory.mktemp("asterisk")
     made = Maker(time.time(), "asterisk").laboratory()
@@ -142,8 +141,7 @@ def stage(request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.Tem
             yield Stage(lab, host, version, made, at_work)
         finally:
             print(at_work.log())
-        counters = asked(file)["counters"]
-        assert not [name for name in counters if name.startswith(("relay-fault", "relay-limit", "unrelayed"))]
+        assert_all_relayed(file)
 
 
 def within(answer: bytes, method: str, sequence: int) -> bytes:
@@ -180,11 +178,7 @@ def completed(near: socket.socket, stream: BinaryIO, numbers: Collection[int]) -
 @contextlib.contextmanager
 def called(stage: Stage) -> Iterator[socket.socket]:
     """The socket at which the carrier is called; when it is closed, Asterisk keeps no connection to it."""
-    with stage.lab.inside("carrier"):
-        family = socket.AF_INET if stage.version == 4 else socket.AF_INET6
-        server = socket.create_server((stage.carrier, 5060), family=family)
-    with server:
-        server.settimeout(LONG)
+    with stage.called() as server:
         yield server
     to_carrier = ("ss", "-Htn", "state", "established", "dst", bracketed(stage.carrier), "dport", "= :5060")
     assert eventually(lambda: not stage.lab.run(stage.host, *to_carrier))
@@ -217,12 +211,10 @@ def test_calls_that_arrive(stage: Stage) -> None:
 def test_many_calls_in_one_segment_and_in_many(stage: Stage) -> None:
     """All at once, and then some octets at a time: Asterisk sees each call once."""
     before = stage.asterisk.calls()
-    for numbers, size in ((range(10, 20), 1 << 20), (range(20, 30), 97)):
+    for numbers, size in SEGMENTS:
         octets = b"".join(map(stage.arriving, numbers))
         with connected(stage.lab, "carrier", stage.sbc, stage.version) as near, near.makefile("rb") as stream:
-            near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for at in range(0, len(octets), size):
-                near.sendall(octets[at : at + size])
+            send_in_pieces(near, octets, size)
             completed(near, stream, numbers)
     assert stage.asterisk.calls() == before + 20
 
@@ -242,8 +234,7 @@ def test_calls_that_leave(stage: Stage) -> None:
             assert_signed(stage.made, arrived)
             near.sendall(answered(arrived, "486 Busy Here"))
             assert message(stream).startswith(b"ACK ")
-            while not (response := phone.recv(70000)).startswith(b"SIP/2.0 486 Busy Here\r\n"):
-                assert response.startswith(b"SIP/2.0 100 "), response
+            response = assert_busy_here(phone)
             (tag,) = re.findall(rb"\r\nTo: [^\r]*;tag=([^;\r]+)", response)
             phone.sendto(calls.follow_up(invite, "ACK", tag.decode()), (stage.sbc, PORT))
 

@@ -5,7 +5,6 @@ relays from a phone to the carrier is signed, on the connections that it keeps.
 import contextlib
 import re
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,12 +14,26 @@ from typing import BinaryIO
 import pytest
 from support import calls
 from support.netns import ADDRESSES, LIVE, bracketed, endpoint, eventually
-from support.relayed_calls import MARKED, answered, arriving, assert_signed, configured, message, over_tcp
+from support.relayed_calls import (
+    MARKED,
+    SEGMENTS,
+    Place,
+    answered,
+    arriving,
+    assert_all_relayed,
+    assert_busy_here,
+    assert_signed,
+    at_each_place,
+    configured,
+    message,
+    over_tcp,
+    send_in_pieces,
+)
 from support.relaying import connected
-from support.runs import asked, started
+from support.runs import started
 from support.waiting import LONG
 
-from sbc_filter.lab.certificate_maker import Laboratory, Maker
+from sbc_filter.lab.certificate_maker import Maker
 from sbc_filter.lab.namespaces import Lab
 
 pytestmark = [*LIVE, pytest.mark.skipif(shutil.which("kamailio") is None, reason="needs kamailio")]
@@ -56,34 +69,22 @@ SEEN = f"X-Seen: {MARKED}\r\n".encode()
 
 
 @dataclass
-class Stage:
+class Stage(Place):
     """Kamailio and the filter, both at work."""
 
-    lab: Lab
-    host: str
-    version: int
-    made: Laboratory
     file: Path
-
-    @property
-    def sbc(self) -> str:
-        return ADDRESSES[self.host][self.version]
 
     def arriving(self, number: int) -> bytes:
         return arriving(self.made, number)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[(host, version) for host in ("sbc", "core") for version in (4, 6)],
-    ids=lambda param: f"{param[0]}-v{param[1]}",
-)
+@at_each_place
 def stage(request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     (host, version), folder = request.param, tmp_path_factory.mktemp("kamailio")
     made = Maker(time.time(), "kamailio").laboratory()
     found = Stage(lab, host, version, made, configured(folder, made, ADDRESSES[host][version]))
     settings = SETTINGS.replace("@SBC@", bracketed(found.sbc))
-    settings = settings.replace("@CARRIER@", bracketed(ADDRESSES["carrier"][version]))
+    settings = settings.replace("@CARRIER@", bracketed(found.carrier))
     (folder / "kamailio.cfg").write_text(settings)
     (folder / "run").mkdir()
     run = str(folder / "run")
@@ -93,8 +94,7 @@ def stage(request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.Tem
         assert eventually(lambda: f"{bracketed(found.sbc)}:5060" in lab.run(host, "ss", "-ltn"))
         with started(lab, found.file):
             yield found
-            counters = asked(found.file)["counters"]
-            assert not [name for name in counters if name.startswith(("relay-fault", "relay-limit", "unrelayed"))]
+            assert_all_relayed(found.file)
     finally:
         kamailio.terminate()
         kamailio.wait(LONG)
@@ -115,12 +115,10 @@ def test_calls_that_arrive(stage: Stage) -> None:
 
 def test_many_calls_in_one_segment_and_in_many(stage: Stage) -> None:
     """All at once, and then some octets at a time: Kamailio sees each call once."""
-    for numbers, size in ((range(10, 20), 1 << 20), (range(20, 30), 97)):
+    for numbers, size in SEGMENTS:
         octets = b"".join(map(stage.arriving, numbers))
         with connected(stage.lab, "carrier", stage.sbc, stage.version) as near, near.makefile("rb") as stream:
-            near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for at in range(0, len(octets), size):
-                near.sendall(octets[at : at + size])
+            send_in_pieces(near, octets, size)
             answers = [message(stream) for _ in numbers]
         assert all(SEEN in answer for answer in answers)
         called = [int(each) for answer in answers for each in re.findall(rb"Call-ID: call-(\d+)@", answer)]
@@ -131,10 +129,7 @@ def test_calls_that_leave(stage: Stage) -> None:
     """Two calls of a phone, of more than a segment each: the carrier gets them signed, on one connection, and what it
     answers reaches the phone."""
     with contextlib.ExitStack() as stack:
-        with stage.lab.inside("carrier"):
-            family = socket.AF_INET if stage.version == 4 else socket.AF_INET6
-            server = socket.create_server((ADDRESSES["carrier"][stage.version], 5060), family=family)
-        stack.enter_context(server).settimeout(LONG)
+        server = stack.enter_context(stage.called())
         phone = stack.enter_context(endpoint(stage.lab, stage.host, stage.version, PHONE))
         stream: BinaryIO | None = None
         for number in (101, 102):
@@ -152,6 +147,5 @@ def test_calls_that_leave(stage: Stage) -> None:
             assert_signed(stage.made, arrived)
             accepted.sendall(answered(arrived, "486 Busy Here"))
             assert message(stream).startswith(b"ACK ")
-            while not (response := phone.recv(70000)).startswith(b"SIP/2.0 486 Busy Here\r\n"):
-                assert response.startswith(b"SIP/2.0 100 "), response
+            assert_busy_here(phone)
             phone.sendto(calls.follow_up(invite, "ACK", "carrier"), (stage.sbc, PORT))

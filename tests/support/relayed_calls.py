@@ -1,22 +1,86 @@
 """Tests of real servers at the end of a relay share this: the files of the filter, and calls that arrive and leave."""
 
 import re
+import socket
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import jwt
+import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.lab.certificate_maker import X5U, Laboratory, key_pem, pem
+from sbc_filter.lab.namespaces import Lab
 from support import calls
+from support.netns import ADDRESSES
+from support.runs import asked
 from support.waiting import LONG
 
 _RULES = calls.VERIFY + '[rule.on]\nno-identity = "reject"\n' + calls.SIGN
 PAI = f"P-Asserted-Identity: <sip:+{calls.CALLER}@carrier.example>"
 MARKED = f"<sip:+{calls.CALLER};verstat=TN-Validation-Passed@carrier.example>"
 """What a server is to see in that field of a call with a valid token."""
+
+
+at_each_place = pytest.fixture(
+    scope="module",
+    params=[(host, version) for host in ("sbc", "core") for version in (4, 6)],
+    ids=lambda param: f"{param[0]}-v{param[1]}",
+)
+"""Makes a fixture whose parameter is where a server is: its host, and the version of IP."""
+SEGMENTS = ((range(10, 20), 1 << 20), (range(20, 30), 97))
+"""Numbers of calls, and octets that are sent at a time: all of them, or a few."""
+
+
+@dataclass
+class Place:
+    """Where a server and the filter are at work."""
+
+    lab: Lab
+    host: str
+    version: int
+    made: Laboratory
+
+    @property
+    def sbc(self) -> str:
+        """The address of the server."""
+        return ADDRESSES[self.host][self.version]
+
+    @property
+    def carrier(self) -> str:
+        """The address of the carrier."""
+        return ADDRESSES["carrier"][self.version]
+
+    def called(self) -> socket.socket:
+        """The socket at which the carrier is called."""
+        with self.lab.inside("carrier"):
+            family = socket.AF_INET if self.version == 4 else socket.AF_INET6
+            server = socket.create_server((self.carrier, 5060), family=family)
+        server.settimeout(LONG)
+        return server
+
+
+def assert_all_relayed(file: Path) -> None:
+    """No stream was refused, none came too late, and no connection passed the relay."""
+    counters = asked(file)["counters"]
+    assert not [name for name in counters if name.startswith(("relay-fault", "relay-limit", "unrelayed"))]
+
+
+def send_in_pieces(near: socket.socket, octets: bytes, size: int) -> None:
+    """Send so many octets at a time, each in a segment of its own."""
+    near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for at in range(0, len(octets), size):
+        near.sendall(octets[at : at + size])
+
+
+def assert_busy_here(phone: socket.socket) -> bytes:
+    """The response 486 of the carrier reaches a phone, perhaps behind others of the server; returns it."""
+    while not (response := phone.recv(70000)).startswith(b"SIP/2.0 486 Busy Here\r\n"):
+        assert response.startswith(b"SIP/2.0 100 "), response
+    return response
 
 
 def configured(folder: Path, made: Laboratory, sbc: str) -> Path:
