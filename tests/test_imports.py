@@ -50,11 +50,10 @@ ROOMS: dict[str, str] = {
     "calls": "outcomes errors packet sip engine.record engine.verdict engine.call capture",
     "report": "outcomes explanations utc engine.record calls",
     "firewall": "errors system",
-    "holding": "outcomes counters engine.verdict concurrency system",
+    "holding": "outcomes counters engine.record engine.verdict concurrency system",
     "live": "outcomes errors counters packet engine.record engine.verdict engine.call"
     " concurrency processes system holding firewall",
-    "relay": "errors counters packet sip engine.record engine.verdict engine.call engine.memory"
-    " holding concurrency system",
+    "relay": "errors counters packet sip engine.verdict engine.call engine.memory holding concurrency system",
     "certificates": "outcomes errors strict_json generational_cache pki engine.record"
     " engine.verdict concurrency system web records",
     "delegates": "outcomes errors packet numbering pki stir rules engine.verdict engine.answers engine.memory"

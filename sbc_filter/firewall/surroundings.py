@@ -29,13 +29,18 @@ def surroundings(plan: Plan, program: str) -> Iterator[str]:
     yield from host_rules(plan, program)
     interfaces = printed("ip", "-json", "-details", "link", "show")
     yield from links(interfaces, is_on)
-    sockets = "".join(map(_text, (_NETWORK / "tcp", _NETWORK / "tcp6")))
+    sockets = tcp_sockets()
     if plan.relay is None:
         yield from listeners(sockets, plan.ports)
     else:
         yield from encrypted(sockets, plan.relay.unfiltered_ports)
         yield from bridges_past_relay(interfaces, is_on, is_nft=program == "nft")
         yield from relay_surroundings(plan, program)
+
+
+def tcp_sockets() -> str:
+    """The lines of /proc/net/tcp and /proc/net/tcp6 for this network namespace."""
+    return "".join(map(_text, (_NETWORK / "tcp", _NETWORK / "tcp6")))
 
 
 def links(listing: str, sysctl: Callable[[str], bool]) -> Iterator[str]:
@@ -112,10 +117,10 @@ def listeners(sockets: str, ports: Sequence[int]) -> Iterator[str]:
         )
 
 
-def unattended(listings: Iterable[str], port: int, sockets: str = "") -> Iterator[str]:
-    """Our rules hand connections to the port of the relay, and no socket listens there; `listings` are our rules."""
+def unattended(listings: Iterable[str], sockets: str, port: int) -> Iterator[str]:
+    """As `listeners`, where our rules, which `listings` are, hand connections to the port of the relay, and no socket
+    listens there."""
     handed = re.compile(rf"TPROXY --on-port {port}\b|tproxy .*:{port}\b", re.ASCII)
-    sockets = sockets or "".join(map(_text, (_NETWORK / "tcp", _NETWORK / "tcp6")))
     if any(map(handed.search, listings)) and not _listening(sockets, {port}):
         yield (
             f"the firewall rules hand SIP over TCP to port {port}, where no relay listens: new connections may be"

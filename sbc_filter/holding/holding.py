@@ -47,7 +47,7 @@ class Source(Protocol):
         """Begin to get what is needed; returns at once."""
 
 
-class Shell(Protocol[T_contra]):
+class Settler(Protocol[T_contra]):
     """Who carries out the verdicts. All of them may raise, as `Exception`; `fail` does not."""
 
     def settle(self, item: T_contra, verdict: Verdict, /) -> None:
@@ -71,7 +71,7 @@ class Holding(Generic[T]):
         self,
         engine: Resumable,
         source: Source,
-        shell: Shell[T],
+        settler: Settler[T],
         count: Counter[str],
         log: SparseLog,
         *,
@@ -79,7 +79,7 @@ class Holding(Generic[T]):
         monotonic: Callable[[], float] = time.monotonic,
         max_held: int,
     ) -> None:
-        self._engine, self._source, self._shell = engine, source, shell
+        self._engine, self._source, self._settler = engine, source, settler
         self._count, self._log = count, log
         self._clock, self._monotonic = clock, monotonic
         self._parking: Parking[T] = Parking(max_held)
@@ -142,22 +142,22 @@ class Holding(Generic[T]):
             if parked is not None:
                 self._settle(parked.packet, verdict)
         for parked in self._parking.take_all():
-            self._shell.give_up(parked.packet)
+            self._settler.give_up(parked.packet)
 
     def _resume(self, parked: Parked[T], answer: AnyAnswer) -> None:
         try:
             decision = self._engine.resume(parked.need.id, answer, self._clock())
             self._follow(parked.packet, decision)
         except BaseException as error:
-            self._shell.fail(parked.packet, error)
+            self._settler.fail(parked.packet, error)
             if not isinstance(error, Exception):
                 raise
 
     def _settle(self, item: T, verdict: Verdict) -> None:
         try:
-            self._shell.settle(item, verdict)
+            self._settler.settle(item, verdict)
         except Exception as error:
-            self._shell.fail(item, error)
+            self._settler.fail(item, error)
 
     def _follow(self, item: T, decision: Verdict | Need) -> bool:
         """Whether it waits."""
@@ -170,7 +170,7 @@ class Holding(Generic[T]):
             self._count[CounterName.HOLD_LIMIT] += 1
             now = self._clock()
             decision = self._engine.resume(decision.id, Answer(None, Detail.HOLD_LIMIT, now), now)
-        self._shell.settle(item, decision)
+        self._settler.settle(item, decision)
         return False
 
     def _displace(self, need_id: int) -> None:
@@ -182,7 +182,7 @@ class Holding(Generic[T]):
         left = need.deadline - self._clock()  # by the monotonic clock from here on
         ticket = self._parking.park(need._replace(deadline=self._monotonic() + left), item)
         self._count[CounterName.HELD] += 1
-        self._shell.held(item, need)
+        self._settler.held(item, need)
 
         def done(answer: AnyAnswer) -> None:
             self.mailbox.post((ticket, need, answer))

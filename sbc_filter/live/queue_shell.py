@@ -22,7 +22,7 @@ from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import ACCEPT, Need, Verdict, VerdictKind
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.holding.holding import Holding, Resumable, Source
-from sbc_filter.holding.reporting import report
+from sbc_filter.holding.reporting import Handled, Reporting, Sink
 from sbc_filter.live.interfaces import InterfaceNames
 from sbc_filter.live.kernel_queue import KernelQueue, QueuedPacket
 from sbc_filter.live.raw_send import Emitter, dscp_of
@@ -36,10 +36,6 @@ _PACKETS = CounterName.PACKETS  # named once: counted for every packet
 _ARRIVALS = {int(hook): Arrival(hook) for hook in Hook}  # made once: most packets need no more of it
 _UNKNOWN = Arrival()  # at a hook that the firewall rules do not use
 _MAX_WAIT = 1.0  # seconds; a clock that was set, and a process that is stuck, are noticed by it
-
-
-Handled = Callable[[Record, bytes, Verdict], None]
-"""Takes the record of a packet, the packet as it came, and its verdict. Raises as a sink of records does."""
 
 
 class Core(Resumable, Protocol):
@@ -62,23 +58,23 @@ class QueueShell:
         engine: Core,
         source: Source,
         emitter: Emitter,
-        sink: Callable[[Record], None],
+        sink: Sink,
         *,
         queues: Sequence[QueueSettings] = (QueueSettings(50),),
         clock: Callable[[], float] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         max_held: int = 1024,
         interfaces: bool = False,
-        handled: Handled | None = None,
+        handled: Handled[bytes] | None = None,
     ) -> None:
-        """`sink` takes every record. With `handled`, it takes only those of rules in monitor mode."""
+        """`sink` and `handled` take records, as `Reporting` says."""
         self._engine = engine
         self._emitter = emitter
-        self._sink, self._handled = sink, handled
         self._clock = clock or SteadyClock()
         self._monotonic = monotonic
         self._count: Counter[str] = Counter()
         self._log = SparseLog(_LOG, self._count)
+        self._report = Reporting(self._log, sink, handled)
         self._holding: Holding[QueuedPacket] = Holding(
             engine, source, self, self._count, self._log, clock=self._clock, monotonic=monotonic, max_held=max_held
         )
@@ -194,14 +190,7 @@ class QueueShell:
             done = not_sent(done, packet.given_up)
         for datagram in verdict.emit:
             self._emitter.send(datagram, dscp_of(packet.raw))
-        for record in verdict.monitored:
-            report(self._log, self._sink, record)
-        if done is None:
-            return
-        if self._handled is None:
-            report(self._log, self._sink, done)
-        else:
-            report(self._log, self._handled, done, packet.raw, verdict)
+        self._report(done, packet.raw, verdict)
 
     def held(self, packet: QueuedPacket, need: Need) -> None:
         """It waits, or goes on while its decision is awaited."""

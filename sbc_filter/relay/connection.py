@@ -166,13 +166,12 @@ class Side(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is watched; it is read when there is an other side to write to (`Connection.regulate`)."""
-        loop = asyncio.get_running_loop()
         self._transport = cast("asyncio.Transport", transport)
         opened: socket.socket = transport.get_extra_info("socket")
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio sets it for sockets that name TCP alone
         self._transport.set_write_buffer_limits(high=self._owner.limits.unwritten_octets)
         # Not now: Python 3.11 begins to read behind this call, also if it was told not to.
-        loop.call_soon(self._transport.pause_reading)
+        asyncio.get_running_loop().call_soon(self._transport.pause_reading)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read to."""

@@ -66,11 +66,11 @@ class Senders:
         return len(self._connections)
 
 
-Sender = tuple[bool, str]
+RankedSender = tuple[bool, str]
 """Whether it belongs to a trunk, and its address."""
 
 
-def to_reset(sizes: Mapping[K, tuple[Sender, int]], most: int) -> list[K]:
+def to_reset(sizes: Mapping[K, tuple[RankedSender, int]], most: int) -> list[K]:
     """Which connections to reset so that at most so many octets are left; `sizes` has sender and octets of each.
 
     The sender that has most gives way, with its largest connections first; those of no trunk before all others.
@@ -78,8 +78,8 @@ def to_reset(sizes: Mapping[K, tuple[Sender, int]], most: int) -> list[K]:
     total = sum(size for _, size in sizes.values())
     if total <= most:
         return []
-    shares: dict[Sender, int] = {}
-    of_sender: dict[Sender, list[K]] = {}  # the largest first
+    shares: dict[RankedSender, int] = {}
+    of_sender: dict[RankedSender, list[K]] = {}  # the largest first
     for each in sorted(sizes, key=lambda each: -sizes[each][1]):
         sender, size = sizes[each]
         shares[sender] = shares.get(sender, 0) + size

@@ -11,20 +11,18 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import ParamSpec
+from typing import ParamSpec, Protocol
 
 from sbc_filter.concurrency.mailbox import Attended, Mailbox
 from sbc_filter.counters import CounterName
 from sbc_filter.engine.call.network import Flow, Position
-from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import ACCEPT, Need, Verdict
-from sbc_filter.holding.holding import Holding, Source
-from sbc_filter.holding.reporting import report
+from sbc_filter.holding.holding import Holding, Resumable, Source
+from sbc_filter.holding.reporting import Handled, Reporting, Sink
 from sbc_filter.relay.acceptor import Acceptor
 from sbc_filter.relay.connection import Connection
 from sbc_filter.relay.direction import AnyFault, Passage, StreamFault
 from sbc_filter.relay.limits import Limits
-from sbc_filter.relay.needed import Core, Handled
 from sbc_filter.relay.transparent import Opener
 from sbc_filter.relay.upkeep import Upkeep
 from sbc_filter.sip.stream import FramingFault
@@ -33,15 +31,25 @@ from sbc_filter.system.steady_clock import SteadyClock
 
 _LOG = logging.getLogger(__name__)
 _TICK = 0.5  # seconds
+_LATE = 1.0  # seconds after the last tick: then it comes between two connections
 _SEE: dict[AnyFault, str] = {
     **dict.fromkeys(FramingFault, ": see docs/records.md, SIP over TCP"),
     StreamFault.TLS: ": see docs/placement.md, TLS",
     StreamFault.WEB_SOCKET: ": see docs/placement.md, TLS",
     StreamFault.OTHER: ": see docs/placement.md, SIP over TCP",
 }
-_LATE = 1.0  # seconds after the last tick: then it comes between two connections
 
 P = ParamSpec("P")
+
+
+class Core(Resumable, Protocol):
+    """The engine, as the relay sees it."""
+
+    def decide(self, message: bytes, flow: Flow, now: float, /) -> Verdict | Need:
+        """Decide about a SIP message."""
+
+    def place(self, flow: Flow, /) -> Position:
+        """What a flow says about each of its messages."""
 
 
 class RelayShell:
@@ -53,25 +61,25 @@ class RelayShell:
         source: Source,
         listeners: Sequence[socket.socket],
         opener: Opener,
-        sink: Callable[[Record], None],
+        sink: Sink,
         *,
-        handled: Handled | None = None,
+        handled: Handled[Passage] | None = None,
         clock: Callable[[], float] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         limits: Limits | None = None,
         fail_open: Mapping[str, bool] | None = None,
         max_held: int = 1024,
     ) -> None:
-        """`sink` takes every record. With `handled`, it takes only those of rules in monitor mode. `fail_open` says by
-        direction whether a message passes on which the engine failed; both do by default."""
+        """`sink` and `handled` take records, as `Reporting` says. `fail_open` says by direction whether a message
+        passes on which the engine failed; both do by default."""
         self._engine = engine
-        self._sink, self._handled = sink, handled
         self._clock = clock or SteadyClock()
         self.monotonic = monotonic
         self.limits = limits or Limits()
         self._fail_open = {"inbound": True, "outbound": True} if fail_open is None else fail_open
         self._count: Counter[str] = Counter()
         self._log = SparseLog(_LOG, self._count)
+        self._report = Reporting(self._log, sink, handled)
         self._holding: Holding[Passage] = Holding(
             engine, source, self, self._count, self._log, clock=self._clock, monotonic=monotonic, max_held=max_held
         )
@@ -137,7 +145,7 @@ class RelayShell:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._unexpected)
         self._ended = asyncio.Event()
-        loop.add_reader(self._holding.mailbox, self._guarded, self._collect)
+        loop.add_reader(self._holding.mailbox, self._guarded, self._holding.collect)
         loop.add_reader(self._jobs, self._guarded, self._do_jobs)
         for attended, call in self._attended:
             loop.add_reader(attended, self._guarded, call)
@@ -257,19 +265,12 @@ class RelayShell:
         self._count[CounterName.RELAY_RESETS] += connection.was_reset
         self._acceptor.gone(connection)
 
-    # What happens to a message (`holding.Shell`), and when.
+    # What happens to a message (`holding.Settler`), and when.
 
     def settle(self, passage: Passage, verdict: Verdict) -> None:
         """Have its connection carry out the verdict, and hand over the records."""
         passage.settle(verdict)
-        for record in verdict.monitored:
-            report(self._log, self._sink, record)
-        if verdict.record is None:
-            return
-        if self._handled is None:
-            report(self._log, self._sink, verdict.record)
-        else:
-            report(self._log, self._handled, verdict.record, passage, verdict)
+        self._report(verdict.record, passage, verdict)
 
     def held(self, passage: Passage, need: Need) -> None:
         """It waits, or goes on while its decision is awaited."""
@@ -287,9 +288,6 @@ class RelayShell:
         direction = self.place(passage.flow).direction
         policy = all(self._fail_open.values()) if direction is None else self._fail_open[direction]
         passage.give_up(passes=policy or self.pass_on_errors)
-
-    def _collect(self) -> None:
-        self._holding.collect()
 
     def _expire(self) -> None:
         self._timer = None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sbc_filter.counters import CounterName
 from sbc_filter.relay.connection import Connection
-from sbc_filter.relay.limits import Limits, Sender, to_reset
+from sbc_filter.relay.limits import Limits, RankedSender, to_reset
 
 AT_ONCE = 64
 """Connections in a row: about 0.3 ms."""
@@ -30,7 +30,7 @@ class Upkeep:
 
     async def look(self) -> None:
         """Look at all connections once."""
-        sizes: dict[Connection, tuple[Sender, int]] = {}
+        sizes: dict[Connection, tuple[RankedSender, int]] = {}
         found = list(self._connections)
         for start in range(0, len(found), AT_ONCE):
             self._check(found[start : start + AT_ONCE], sizes)
@@ -39,7 +39,7 @@ class Upkeep:
             self._count[CounterName.RELAY_LIMIT_MEMORY] += 1
             connection.reset()
 
-    def _check(self, connections: Sequence[Connection], sizes: dict[Connection, tuple[Sender, int]]) -> None:
+    def _check(self, connections: Sequence[Connection], sizes: dict[Connection, tuple[RankedSender, int]]) -> None:
         now = self._monotonic()
         for connection in self._still_there(connections):
             limit = connection.check(now)

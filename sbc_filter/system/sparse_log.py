@@ -17,13 +17,13 @@ class SparseLog:
     def warning(self, counter: str, text: str, *values: object) -> None:
         """Count it. `text` has a place for each of the values, as in `logging`, and a last one for the count."""
         count = self._counted(counter)
-        if is_power_of_two(count):
+        if _is_power_of_two(count):
             self._log.warning(text, *values, count)
 
     def error(self, counter: str, error: BaseException | None) -> None:
         """Count an error inside the program, and log it with its trace."""
         count = self._counted(counter)
-        if is_power_of_two(count):
+        if _is_power_of_two(count):
             self._log.error("%s: %d so far", counter, count, exc_info=error)
 
     def _counted(self, counter: str) -> int:
@@ -31,6 +31,6 @@ class SparseLog:
         return self._count[counter]
 
 
-def is_power_of_two(count: int) -> bool:
+def _is_power_of_two(count: int) -> bool:
     """Whether to log the `count`-th occurrence of an event that keeps happening."""
     return count & (count - 1) == 0

@@ -116,7 +116,7 @@ def test_sockets_that_listen_for_tls_where_tcp_is_relayed() -> None:
 def test_rules_that_hand_tcp_to_a_relay_that_is_not_there(rules: str, port: int, is_named: bool) -> None:
     """As a filter leaves them that was killed."""
     assert (
-        list(unattended(["", rules], port, SOCKETS))
+        list(unattended(["", rules], SOCKETS, port))
         == [
             f"the firewall rules hand SIP over TCP to port {port}, where no relay listens: new connections may be"
             " dropped: start the filter, or run `sbc-filter firewall remove`"

@@ -1,6 +1,6 @@
 """What one sender, and all of them, may use."""
 
-from sbc_filter.relay.limits import Sender, Senders, to_reset
+from sbc_filter.relay.limits import RankedSender, Senders, to_reset
 
 
 def test_connections_are_counted_by_sender() -> None:
@@ -37,12 +37,12 @@ def test_senders_of_no_trunk_give_way_first() -> None:
     assert to_reset(sizes, 60) == [3, 2, 1]
 
 
-class Counted(dict[int, tuple[Sender, int]]):
+class Counted(dict[int, tuple[RankedSender, int]]):
     """Counts how often it is asked."""
 
     asked = 0
 
-    def __getitem__(self, each: int) -> tuple[Sender, int]:
+    def __getitem__(self, each: int) -> tuple[RankedSender, int]:
         self.asked += 1
         return super().__getitem__(each)
 

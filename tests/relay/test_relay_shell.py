@@ -68,13 +68,13 @@ class Relayed:
         self.listener = socket.create_server((SBC, 0))
         self.address = self.listener.getsockname()
         self.far_address = self.server.getsockname()
+        options.setdefault("sink", self.records.append)
         options.setdefault("monotonic", FakeTime().monotonic)  # on a busy machine a call waits longer than 400 ms
         self.shell = RelayShell(
             engine,
             self.source,
             [self.listener],
             self.open,
-            self.records.append,
             clock=lambda: NOW,
             **options,  # type: ignore[arg-type]
         )
@@ -679,11 +679,13 @@ def test_a_call_that_ends_while_a_stop_waits_for_it_waits_for_nothing() -> None:
 
 
 def test_a_stop_between_two_messages_of_a_segment_loses_neither() -> None:
-    made = Relayed(make_engine(sbc=[SBC]))
+    def drain(_: Record) -> None:
+        (connection,) = made.shell._connections
+        connection.drain()
+
+    made = Relayed(make_engine(sbc=[SBC]), sink=drain)
     made.thread.start()
     near, far = made.connect()
-    (connection,) = made.shell._connections
-    made.shell._sink = lambda _: connection.drain()
     near.sendall(CALL + OTHER)
     assert exactly(far, MARKED + MARKED_OTHER) == MARKED + MARKED_OTHER
     assert far.recv(1) == b""
@@ -829,7 +831,7 @@ def test_a_direction_in_which_too_much_waits_is_not_read() -> None:
         def resume() -> None:
             checked.append(connection.check(time.now))
             made.source.asked[0][1](CHAIN)
-            made.shell._collect()
+            made.shell._holding.collect()
             checked.append(connection.check(time.now))
 
         made.shell.soon(resume)
@@ -897,8 +899,7 @@ def test_records_that_cannot_be_written_cost_no_call(error: Exception, counter: 
     def fails(record: Record) -> None:
         raise error
 
-    made = Relayed(make_engine(sbc=[SBC]))
-    made.shell._sink = fails
+    made = Relayed(make_engine(sbc=[SBC]), sink=fails)
     made.thread.start()
     near, far = made.connect()
     near.sendall(CALL)

@@ -16,7 +16,7 @@ from sbc_filter.config.settings import CertificateSettings, Configuration
 from sbc_filter.firewall.backend import applied_backend
 from sbc_filter.firewall.host_rules import printed
 from sbc_filter.firewall.interception import unrelayed_remarks
-from sbc_filter.firewall.surroundings import surroundings, unattended
+from sbc_filter.firewall.surroundings import surroundings, tcp_sockets, unattended
 from sbc_filter.records.tally import numbered
 from sbc_filter.rules.model import NEVER, Conditions, Direction, Mode, RuleAction
 from sbc_filter.system.descriptors import allowed_descriptors, descriptors_of_relay
@@ -77,7 +77,7 @@ def host_remarks(setup: Setup) -> Iterator[str]:
     if setup.configuration.relay.enabled:
         listings = [printed(*command) for command in firewall.readings()]
         yield from unrelayed_remarks(listings)
-        yield from unattended(listings, setup.configuration.relay.port)
+        yield from unattended(listings, tcp_sockets(), setup.configuration.relay.port)
 
 
 def needed_descriptors(configuration: Configuration) -> int:
