@@ -144,11 +144,14 @@ class Interception(NamedTuple):
         yield from (f"-p tcp {_SYN} -m multiport --ports {ports} -j {NEW}" for ports in multiport(self.sip))
 
     def _new(self) -> Iterator[str]:
-        if not self.relay.listening:
+        if self.relay.listening:
+            target = f"-j TPROXY --on-port {self.relay.port} --on-ip {_ANY[self.family]} --tproxy-mark"
+            yield from (f"{end}-p tcp {target} {self._masked(LOCAL)}" for end in self._ends())
+        else:
             yield from (f"{end}-p tcp -j DROP" for end in self._refused())
-            return
-        target = f"-j TPROXY --on-port {self.relay.port} --on-ip {_ANY[self.family]} --tproxy-mark"
-        yield from (f"{end}-p tcp {target} {self._masked(LOCAL)}" for end in self._ends())
+        # Passes, but for one with the ports of a socket in TIME-WAIT: the kernel forwards no packet that has a socket.
+        # That socket's response ends it, so that the next SYN passes.
+        yield f"-p tcp {_SYN} -m socket --transparent -g {TO_RELAY}"
 
     def _leaving(self) -> Iterator[str]:
         """Connections that begin on this host.

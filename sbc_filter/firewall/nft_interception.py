@@ -81,6 +81,7 @@ class NftInterception:
                 yield f"{end}meta l4proto tcp {target} {self._to_relay} accept"
             yield f'iifname "lo" {self._marked(LOCAL)} drop'  # it would meet a socket of this host
         yield from (f"{end}drop" for end in self._refused())
+        yield f"{_SYN} socket transparent 1 goto to-relay"  # in TIME-WAIT: see `Interception`
 
     def _leaving(self) -> Iterator[str]:
         yield f"meta mark & {self._one.both:#x} != 0x0 return"

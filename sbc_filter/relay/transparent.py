@@ -6,6 +6,7 @@ Both need CAP_NET_ADMIN.
 """
 
 import errno
+import random
 import socket
 from collections.abc import Callable
 
@@ -16,10 +17,14 @@ from sbc_filter.relay.connection import reset_when_closed
 _IPV6_TRANSPARENT = 75  # of <linux/in6.h>; IP_TRANSPARENT is 19 of <linux/in.h>
 _IP_TRANSPARENT = 19
 _BACKLOG = 1024
+_PORTS = range(16_384, 32_768)
+"""For sockets with a peer's address to an SBC on this host. They are below those that kernels give to connections: with
+the port of another connection of that peer, the SYN would meet the relay's socket of that one, and get no answer."""
+_TRIES = 8  # ports, any of which a program of this host may listen at
 
 Opener = Callable[[Flow, bool], tuple[socket.socket, tuple[str, int]]]
 """Makes the socket to the far side of a connection, and says where to connect it; `OSError` if it cannot. The second
-argument: with the port of the near peer, which is taken where the far side is this host."""
+argument: with the port of the near peer, which is taken where one of the peers is this host."""
 
 
 def listeners(port: int, mark: int) -> list[socket.socket]:
@@ -89,7 +94,7 @@ def far_side(mark: int, port: int) -> Opener:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             _make_transparent(opened)
             reset_when_closed(opened)
-            opened.bind((flow.src, flow.sport if same_port and not _is_taken(flow) else 0))
+            _bind(opened, flow, same_port)
         except BaseException:
             opened.close()
             raise
@@ -98,9 +103,27 @@ def far_side(mark: int, port: int) -> Opener:
     return opener
 
 
-def _is_taken(flow: Flow) -> bool:
-    """Whether the port of the near peer is taken: one of the peers is this host, and has a socket with these ends."""
-    return any(_is_local(address) for address in (flow.src, flow.dst))
+def _bind(opened: socket.socket, flow: Flow, same_port: bool) -> None:
+    """Bind to the address of the near peer. Its port is taken where one of the peers is this host, and has a socket
+    with these ends."""
+    if _is_local(flow.src):
+        opened.bind((flow.src, 0))
+    elif _is_local(flow.dst):
+        _bind_to_a_free_port(opened, flow.src)
+    else:
+        opened.bind((flow.src, flow.sport if same_port else 0))
+
+
+def _bind_to_a_free_port(opened: socket.socket, address: str) -> None:
+    *ports, last = random.sample(_PORTS, _TRIES)
+    for port in ports:
+        try:
+            opened.bind((address, port))
+            return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    opened.bind((address, last))
 
 
 def _is_local(address: str) -> bool:

@@ -17,6 +17,8 @@ from sbc_filter.firewall.rule_tables import IpFamily
 
 SBC = ("192.0.2.1", "2001:db8::1")
 SYN = "-m tcp --tcp-flags SYN,ACK SYN"
+LEFT = f"-p tcp {SYN} -m socket --transparent -g SBC-FILTER-LOCAL"
+"""For a socket in TIME-WAIT, which would keep the connection from being forwarded."""
 
 
 def added(plan: Plan, family: IpFamily = IpFamily.V4) -> list[str]:
@@ -72,7 +74,11 @@ def test_connections_of_the_sbc_are_given_to_the_listener() -> None:
         "-p tcp -m multiport --dports 5061 -j RETURN",
         f"-p tcp {SYN} -m multiport --ports 5060 -j SBC-FILTER-NEW",
     ]
-    assert rules(plan, "-NEW") == [f"-d 192.0.2.1 -p tcp {to_relay}", f"-s 192.0.2.1 -p tcp {to_relay}"]
+    assert rules(plan, "-NEW") == [
+        f"-d 192.0.2.1 -p tcp {to_relay}",
+        f"-s 192.0.2.1 -p tcp {to_relay}",
+        LEFT,
+    ]
     assert rules(plan, "-LOCAL") == ["-j MARK --set-xmark 0x10000000/0x30000000"]
     assert rules(plan, "-LOOP") == [
         f"-i lo -p tcp {SYN} -m mark --mark 0x20000000/0x30000000 -j MARK --set-xmark 0x10000000/0x30000000"
@@ -200,7 +206,7 @@ def test_while_no_relay_listens_the_policy_of_the_direction_is_that_of_udp(
         on_overload_inbound=inbound,
         on_overload_outbound=outbound,
     )
-    assert rules(plan, "-NEW") == [f"{end}-p tcp -j DROP" for end in ends]
+    assert rules(plan, "-NEW") == [*(f"{end}-p tcp -j DROP" for end in ends), LEFT]
     finished = (
         "-p tcp -m tcp '!' --tcp-flags SYN,ACK SYN -m connmark --mark 0x10000000/0x10000000"
         " -j MARK --set-xmark 0x10000000/0x30000000"
@@ -226,12 +232,13 @@ def test_while_no_relay_listens_the_policy_of_the_direction_is_that_of_udp(
 def test_without_addresses_all_connections_and_the_stricter_policy() -> None:
     plan = Plan(relay=RelayPlan())
     assert rules(plan, "-NEW") == [
-        "-p tcp -j TPROXY --on-port 5059 --on-ip 0.0.0.0 --tproxy-mark 0x10000000/0x30000000"
+        "-p tcp -j TPROXY --on-port 5059 --on-ip 0.0.0.0 --tproxy-mark 0x10000000/0x30000000",
+        LEFT,
     ]
-    assert rules(Plan(relay=RelayPlan(listening=False)), "-NEW") == []
+    assert rules(Plan(relay=RelayPlan(listening=False)), "-NEW") == [LEFT]
     strict = Plan(relay=RelayPlan(listening=False), on_overload_outbound="drop")
-    assert rules(strict, "-NEW") == ["-p tcp -j DROP"]
-    assert chain_of_nft(strict, "relay-new") == ["meta nfproto ipv4 drop", "meta nfproto ipv6 drop"]
+    assert rules(strict, "-NEW") == ["-p tcp -j DROP", LEFT]
+    assert chain_of_nft(strict, "relay-new")[:-1] == ["meta nfproto ipv4 drop", "meta nfproto ipv6 drop"]
     of_v4 = Plan(sbc=("192.0.2.1",), relay=RelayPlan())  # none of IPv6: nothing is intercepted there
     assert not [line for line in added(of_v4, IpFamily.V6) if "TPROXY" in line]
 
@@ -286,6 +293,7 @@ def test_the_same_in_the_language_of_nft() -> None:
         f"ip daddr 192.0.2.1 meta l4proto tcp tproxy ip to :5099 {to_relay} accept",
         f"ip saddr 192.0.2.1 meta l4proto tcp tproxy ip to :5099 {to_relay} accept",
         f'iifname "lo" {local} drop',
+        f"{syn} socket transparent 1 goto to-relay",
     ]
     assert chain_of_nft(plan, "to-relay") == [to_relay]
     assert chain_of_nft(plan, "loop") == [f'iifname "lo" {syn} meta mark & 0x30000000 == 0x20000000 {to_relay}']

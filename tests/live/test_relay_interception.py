@@ -177,14 +177,21 @@ def three_times(lab: Lab, start: str, end: str, version: int) -> None:
     with server:
         server.settimeout(LONG)
         for _ in range(3):
-            with begun(lab, start, version) as opened:
-                opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                opened.bind((ADDRESSES[start][version], 40_000))
+            with from_port(lab, start, 40_000, version) as opened:
                 opened.connect((ADDRESSES[end][version], 5060))
                 opened.sendall(b"plain")
                 with server.accept()[0] as accepted:
                     assert accepted.recv(100) == b"RELAY"
                 assert opened.recv(100) == b""
+
+
+@contextlib.contextmanager
+def from_port(lab: Lab, start: str, port: int, version: int) -> Iterator[socket.socket]:
+    """A socket of `start` with a port that may have been used before."""
+    with begun(lab, start, version) as opened:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((ADDRESSES[start][version], port))
+        yield opened
 
 
 def test_the_same_ports_again(host: Filter) -> None:
@@ -193,6 +200,19 @@ def test_the_same_ports_again(host: Filter) -> None:
         for version in (4, 6):
             for start, end in WAYS:
                 three_times(host.lab, start, end, version)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize(("start", "end"), WAYS[:2])
+def test_the_same_ports_without_a_relay(host: Filter, start: str, end: str, version: int) -> None:
+    """The kernel forwards no packet that has the ports of a socket in TIME-WAIT: the relay's stays for a minute."""
+    host.apply(PLAN)
+    with small_relay(host.lab):
+        three_times(host.lab, start, end, version)
+    host.apply(replace(PLAN, relay=RelayPlan(listening=False)))
+    with echo(host.lab, end, version), from_port(host.lab, start, 40_000, version) as opened:
+        opened.connect((ADDRESSES[end][version], 5060))
+        assert asked(opened) == (ADDRESSES[start][version], 40_000, b"plain")
 
 
 def test_every_first_packet_meets_the_listener_of_the_relay(plain: Filter) -> None:

@@ -36,7 +36,7 @@ def test_each_call_is_treated_as_the_rules_say(
     with contextlib.closing(load), started(lab, file) as (process, log):
         load.begin(SECONDS, RATE, mode=mode)
         found = load.end()
-        assert eventually(lambda: asked(file)["counters"].get("relay-connections") == connections)
+        eventually(lambda: asked(file)["counters"].get("relay-connections") == connections)
         counters = asked(file)["counters"]
     assert process.returncode == 0, log.read_text()
     for direction, outcome in found.items():
@@ -45,6 +45,7 @@ def test_each_call_is_treated_as_the_rules_say(
         assert (outcome.lost, outcome.unfiltered, outcome.unchecked) == (0, 0, 0), str(outcome)
         assert outcome.answered + outcome.refused == outcome.offered == CALLS
     assert (found["inbound"].refused, found["outbound"].refused) == (CALLS // 10, 0)
+    assert counters["relay-connections"] == connections, counters
     assert not [
         name for name in counters if name.startswith(("relay-fault", "relay-limit", "relay-refused", "unrelayed"))
     ]

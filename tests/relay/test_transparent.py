@@ -12,10 +12,11 @@ from collections.abc import Iterator
 import pytest
 from support.calls import LAB, NOW, added, identity, invite, make_engine, pai
 from support.netns import ADDRESSES, LIVE, three_hosts
-from support.relaying import connected
+from support.relaying import begun, connected
 from support.tiny import TinySource
-from support.waiting import LONG
+from support.waiting import LONG, eventually
 
+from sbc_filter.engine.call.network import Flow, Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import EnvironmentFault
@@ -25,6 +26,7 @@ from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.firewall.plan import Plan
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.lab.namespaces import Lab
+from sbc_filter.relay import transparent
 from sbc_filter.relay.relay_shell import RelayShell
 from sbc_filter.relay.transparent import far_side, listeners
 
@@ -83,7 +85,11 @@ def relaying(lab: Lab) -> Iterator[tuple[RelayShell, list[Record]]]:
     ("start", "end"), [("carrier", "core"), ("carrier", "sbc"), ("core", "carrier"), ("sbc", "carrier")]
 )
 def test_peers_see_each_other(lab: Lab, start: str, end: str, version: int) -> None:
-    """Forwarded connections keep address and port, those of this host their address."""
+    """Forwarded connections keep address and port, those of this host their address.
+
+    To an SBC on this host they have a port that peers do not get from their kernels: the SYN from one that another
+    connection of the peer has would meet the relay's socket of that connection.
+    """
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     with lab.inside(end):
         server = socket.create_server((ADDRESSES[end][version], 5060), family=family)
@@ -96,6 +102,7 @@ def test_peers_see_each_other(lab: Lab, start: str, end: str, version: int) -> N
             with far:
                 assert seen[0] == own[0] == ADDRESSES[start][version]
                 assert (seen[1] == own[1]) is ("sbc" not in (start, end))
+                assert (16_384 <= seen[1] < 32_768) is (end == "sbc")
                 near.sendall(CALL)
                 wanted = MARKED if start == "carrier" else CALL
                 got = b""
@@ -130,6 +137,42 @@ def test_a_port_that_another_program_has(lab: Lab) -> None:
     assert str(caught.value) == (
         "port 5059 of the relay cannot be listened on: Address already in use: choose another [relay].port"
     )
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_no_connection_of_a_peer_meets_another(lab: Lab, version: int) -> None:
+    """The peer takes its ports as a program does that binds to an address first."""
+    own, address = ADDRESSES["carrier"][version], ADDRESSES["sbc"][version]
+    with lab.inside("sbc"):
+        server = socket.create_server((address, 5060), family=socket.AF_INET if version == 4 else socket.AF_INET6)
+    server.settimeout(LONG)
+    with server, relaying(lab) as (shell, _):
+        for _ in range(4):
+            with contextlib.ExitStack() as stack:
+                for _ in range(200):
+                    near = stack.enter_context(begun(lab, "carrier", version))
+                    near.bind((own, 0))
+                    near.connect((address, 5060))
+                    stack.enter_context(server.accept()[0])
+            assert eventually(lambda: not shell.counters["relay-connections-now"])
+        assert shell.counters["relay-connections"] == 800
+
+
+def test_ports_at_which_programs_listen(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket to an SBC on this host gets one that is free."""
+    monkeypatch.setattr(transparent, "_PORTS", range(20_000, 20_008))
+    flow = Flow(ADDRESSES["carrier"][4], 40_000, ADDRESSES["sbc"][4], 5060, "tcp", Interfaces("", ""))
+    opener = far_side(PLAN.mark, 5059)
+    with lab.inside("sbc"), contextlib.ExitStack() as stack:
+        for port in range(20_000, 20_007):
+            stack.enter_context(socket.create_server(("", port)))
+        opened, address = opener(flow, True)
+        with opened:
+            assert opened.getsockname() == (flow.src, 20_007)
+            assert address == (flow.dst, 5060)
+        stack.enter_context(socket.create_server(("", 20_007)))
+        with pytest.raises(OSError, match="Address already in use"):
+            opener(flow, True)
 
 
 def test_a_connection_to_the_port_of_the_relay_itself_is_refused(lab: Lab) -> None:

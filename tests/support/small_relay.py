@@ -4,6 +4,7 @@ It writes `ready`, then a line for each connection: the peer, where it wants to 
 What it relays says so: `plain` becomes `RELAY`.
 """
 
+import random
 import socket
 import struct
 import sys
@@ -57,7 +58,10 @@ def connected(version: int, source: tuple[str, int], target: tuple[str, int]) ->
 def relay(version: int, near: socket.socket, peer: tuple[str, int]) -> None:
     """Connect to where the peer wants to go, from its address."""
     target = near.getsockname()[:2]
-    port = 0 if is_local(version, peer[0]) or is_local(version, target[0]) else peer[1]
+    if is_local(version, peer[0]):
+        port = 0
+    else:  # to this host, one that no other connection of the peer has
+        port = random.randrange(16_384, 32_768) if is_local(version, target[0]) else peer[1]
     try:
         far = connected(version, (peer[0], port), target)
     except OSError:  # an earlier connection of the same ports is just being closed
