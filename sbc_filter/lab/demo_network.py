@@ -40,7 +40,7 @@ PLAIN_PORT = 5080  # where ordinary traffic is sent
 PROGRAMS = {"sipp": "sip-tester", "kamailio": "kamailio", "ip": "iproute2", "iptables-restore": "iptables"}
 
 _RECEIVED = re.compile(rb"(?:UDP|TCP) message received \[(\d+)\] bytes :\n\n")
-_PATIENCE = 60.0  # seconds for a program to start
+_PATIENCE = 180.0  # seconds for a program to start
 _MODES = {"udp": "u1", "tcp": "t1"}  # of SIPp, with one socket for all calls
 
 CONFIGURATION = f"""\
@@ -181,7 +181,8 @@ class DemoNetwork:
     def records(self) -> list[dict[str, Any]]:
         """What the filter has recorded."""
         path = self._folder / "records.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        written, _, _ = path.read_text().rpartition("\n") if path.exists() else ("", "", "")  # not half a record
+        return [json.loads(line) for line in written.splitlines()]
 
     def handed_over(self) -> int:
         """Packets that the kernel has handed to the filter, by the counters of the rules that queue them."""
@@ -206,8 +207,9 @@ class DemoNetwork:
         self._start_sbc()
         for host, (addresses, _) in ENDS.items():
             for version in (4, 6):
-                for transport in _MODES:
-                    self._start_called(host, version, addresses[version], transport)
+                self._start_called(host, version, addresses[version])
+        for version, address in CORE.items():
+            self._start_called("core", version, address, "tcp")
         self._start_filter()
 
     def _files(self) -> None:

@@ -26,7 +26,7 @@ from sbc_filter.errors import EnvironmentFault
 
 _CLONE_NEWNET = 0x40000000
 # Seconds for a command. The kernel adds and removes hosts one after another; a busy machine takes more than 30 s.
-_PATIENCE = 120.0
+_PATIENCE = 180.0
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _SERIAL = itertools.count()
 
@@ -95,7 +95,7 @@ class Lab:
         with self.inside(host):
             Path("/proc/sys", key).write_text(value)
 
-    def wait_until_up(self, seconds: float = 60.0) -> None:
+    def wait_until_up(self, seconds: float = _PATIENCE) -> None:
         """Wait until all interfaces are up and the kernel receives for all addresses.
 
         This takes a second, or more on a busy machine. Until then, IPv6 neighbours do not find each other. Raises
