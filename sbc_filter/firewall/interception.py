@@ -149,8 +149,8 @@ class Interception(NamedTuple):
             yield from (f"{end}-p tcp {target} {self._masked(LOCAL)}" for end in self._ends())
         else:
             yield from (f"{end}-p tcp -j DROP" for end in self._refused())
-        # Passes, but for one with the ports of a socket in TIME-WAIT: the kernel forwards no packet that has a socket.
-        # That socket's response ends it, so that the next SYN passes.
+        # Everything else passes. But the kernel does not forward a SYN with the ports of a socket in TIME-WAIT. The
+        # socket gets that SYN: its response makes the peer reset it, and the next SYN passes.
         yield f"-p tcp {_SYN} -m socket --transparent -g {TO_RELAY}"
 
     def _leaving(self) -> Iterator[str]:

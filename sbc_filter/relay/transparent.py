@@ -18,8 +18,8 @@ _IPV6_TRANSPARENT = 75  # of <linux/in6.h>; IP_TRANSPARENT is 19 of <linux/in.h>
 _IP_TRANSPARENT = 19
 _BACKLOG = 1024
 _PORTS = range(16_384, 32_768)
-"""For sockets with a peer's address to an SBC on this host. They are below those that kernels give to connections: with
-the port of another connection of that peer, the SYN would meet the relay's socket of that one, and get no answer."""
+"""Source ports of connections to an SBC on this host, below those that kernels choose. With the port of another
+connection of the same peer, the SYN would reach the relay's socket for that one, and get no answer."""
 _TRIES = 8  # ports, any of which a program of this host may listen at
 
 Opener = Callable[[Flow, bool], tuple[socket.socket, tuple[str, int]]]
